@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/copy.h - copying into and out of shared memory
+ *
+ * Small copies go through the cache. Streaming copies go past it: slower when the reader shares a
+ * cache, up to ten times faster when it does not (PEERS: near and far). The instructions are chosen
+ * at run time; the baseline is x86-64.
+ */
+#pragma once
+#include "base/atomic.h"
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * Copies into memory a peer reads. Plain stores: they become visible through the release store that
+ * publishes them. Under PTL_MODEL each 8 bytes are a relaxed store that the explorer may delay.
+ */
+#ifdef PTL_MODEL
+void ptl_copy_shared(void *to, const void *from, size_t size);
+#else
+static inline void ptl_copy_shared(void *to, const void *from, size_t size)
+{
+        memcpy(to, from, size);
+}
+#endif
+
+/* Copies past the cache and fences the streamed bytes before any later store. */
+void ptl_copy_streaming(void *to, const void *from, size_t size);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/table.h - an array that grows and whose elements never move, with a free list
+ *
+ * Elements live in chunks of 256 and begin zeroed. Index 0 is never given out, so it can mean none.
+ * Callers lock.
+ */
+#pragma once
+#include "base/cleanup.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PTL_TABLE_CHUNK = 256 };
+
+struct ptl_table {
+        char **chunks;
+        uint32_t length; /* elements that exist, whole chunks */
+        uint32_t limit;  /* highest index + 1 that may be given out */
+        uint32_t element_size;
+        uint32_t free;   /* first free index, 0: none; chained through the elements' first 4 bytes */
+        uint32_t fresh;  /* lowest index never given out */
+        uint32_t used;
+};
+
+void ptl_table_init(struct ptl_table *table, size_t element_size, uint32_t limit);
+void ptl_table_fini(struct ptl_table *table);
+
+/* The element; NULL for 0 and for what does not exist. */
+static inline void *ptl_table_at(const struct ptl_table *table, uint32_t index)
+{
+        if (PTL_UNLIKELY(index == 0 || index >= table->length))
+                return NULL;
+        return table->chunks[index / PTL_TABLE_CHUNK] +
+               (size_t)(index % PTL_TABLE_CHUNK) * table->element_size;
+}
+
+uint32_t ptl_table_take_fresh(struct ptl_table *table);
+
+/* Takes an element: one given back last, else a fresh one. Returns its index, 0 if none is left or
+ * memory is short. What an element held when it was given back is still in it, but for its first
+ * four bytes. */
+static inline uint32_t ptl_table_take(struct ptl_table *table)
+{
+        uint32_t index = table->free;
+
+        if (PTL_UNLIKELY(!index))
+                return ptl_table_take_fresh(table);
+        table->free = *(uint32_t *)ptl_table_at(table, index);
+        table->used++;
+        return index;
+}
+
+static inline void ptl_table_give(struct ptl_table *table, uint32_t index)
+{
+        *(uint32_t *)ptl_table_at(table, index) = table->free;
+        table->free = index;
+        table->used--;
+}
+
+/* Makes @index exist though it was not taken (tables whose indices another side chooses). */
+bool ptl_table_ensure(struct ptl_table *table, uint32_t index);

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link/link.c - see link.h: life of a link and what its socket says */
+#define _GNU_SOURCE
+#include "link/link.h"
+#include "base/clock.h"
+#include "link/socket.h"
+#include "wire/link_msg.h"
+#include <string.h>
+#include <sys/eventfd.h>
+
+static void set_state(struct ptl_link *link, enum ptl_link_state state)
+{
+        ptl_store_relaxed(&link->state, state); /* relaxed: stored under the locks that order it */
+}
+
+static int send_hello(struct ptl_link *link, int outbox)
+{
+        struct ptl_link_msg hello = ptl_link_msg(PTL_LM_HELLO, 0);
+        int fds[2] = {outbox, link->bell};
+        int r = ptl_socket_send(link->socket, &hello, sizeof hello, fds, 2);
+
+        return r == -EPIPE || r == -ECONNRESET ? PTL_E_DEAD : r;
+}
+
+int ptl_link_init(struct ptl_link *link, int socket, const struct ptl_identity *identity)
+{
+        ptl_cleanup(ptl_closep) int outbox = -EBADF;
+        int r;
+
+        *link = (struct ptl_link){.identity = *identity,
+                                  .socket = socket,
+                                  .bell = -EBADF,
+                                  .peer_bell = -EBADF,
+                                  .cpu = UINT32_MAX};
+        for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
+                link->inbox[i] = -EBADF;
+        set_state(link, PTL_LINK_INTRODUCED);
+        r = ptl_outbox_create(&link->mine, &outbox);
+        if (!r) {
+                link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+                /* Armed before the peer can publish: a link is born cold, looked at since its arming. */
+                ptl_bell_arm(&ptl_outbox_head(&link->mine)->bell, &link->sleeper);
+                r = link->bell < 0 ? -errno : send_hello(link, outbox);
+        }
+        if (!r) {
+                ptl_ring_writer_init(&link->tx, &link->mine);
+                return 0;
+        }
+        link->socket = -EBADF; /* still the caller's */
+        ptl_link_fini(link);
+        return r;
+}
+
+void ptl_link_fini(struct ptl_link *link)
+{
+        link->socket = ptl_close(link->socket);
+        link->bell = ptl_close(link->bell);
+        link->peer_bell = ptl_close(link->peer_bell);
+        for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
+                link->inbox[i] = ptl_close(link->inbox[i]);
+        ptl_outbox_unmap(&link->mine);
+        ptl_outbox_unmap(&link->peer);
+        free(link->pool);
+        link->pool = NULL;
+}
+
+void ptl_link_kill(struct ptl_link *link) { set_state(link, PTL_LINK_DEAD); }
+
+void ptl_link_ring(struct ptl_link *link)
+{
+        uint64_t one = 1;
+
+        /* Cannot block: O_NONBLOCK. A full counter has rung already. */
+        if (write(link->peer_bell, &one, sizeof one) == sizeof one)
+                link->bells_rung++;
+}
+
+/* E5: our publication came before this look; the peer's HELLO comes before its first look at us. */
+void ptl_link_bell_introduced(struct ptl_link *link)
+{
+        if (ptl_link_state(link) != PTL_LINK_INTRODUCED || ptl_link_input(link) != 0)
+                return; /* a failure is met again by the leader, who ends the link */
+        if (link->peer.base && ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer))
+                ptl_link_ring(link);
+}
+
+static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
+{
+        int r;
+
+        if (n_fds != 2)
+                return PTL_E_LOST;
+        if (ptl_link_state(link) != PTL_LINK_INTRODUCED)
+                return PTL_E_MALFORMED;
+        r = ptl_outbox_attach(fds[0], &link->peer);
+        if (r)
+                return r;
+        link->peer_bell = ptl_steal_fd(&fds[1]);
+        ptl_ring_reader_init(&link->rx, &link->peer, &link->mine);
+        link->tx.peer_consumed = &ptl_outbox_head(&link->peer)->consumed;
+        if (link->pool)
+                link->pool->returned = ptl_outbox_head(&link->peer)->returned;
+        set_state(link, PTL_LINK_OPEN);
+        return 0;
+}
+
+static int take_descriptor(struct ptl_link *link, uint64_t ticket, int *fd, bool came)
+{
+        int *place = &link->inbox[ticket % PTL_LINK_DESCRIPTORS];
+
+        if (ticket != link->tickets_taken + 1 || *place >= 0)
+                return PTL_E_MALFORMED; /* out of order, or more than we acknowledged */
+        link->tickets_taken = ticket;
+        if (came)
+                *place = ptl_steal_fd(fd);
+        return 0;
+}
+
+static int take_acknowledge(struct ptl_link *link, uint64_t ticket)
+{
+        if (ticket > link->tickets_sent || ticket < link->tickets_acknowledged)
+                return PTL_E_MALFORMED;
+        link->tickets_acknowledged = ticket;
+        return 0;
+}
+
+static int take_packet(struct ptl_link *link, const struct ptl_link_msg *msg, int *fds, size_t n_fds)
+{
+        switch ((enum ptl_link_type)msg->type) {
+        case PTL_LM_HELLO:
+                return take_hello(link, fds, n_fds);
+        case PTL_LM_DESCRIPTOR:
+                return take_descriptor(link, msg->value, &fds[0], n_fds == 1);
+        case PTL_LM_ACKNOWLEDGE:
+                return n_fds ? PTL_E_MALFORMED : take_acknowledge(link, msg->value);
+        }
+        return PTL_E_MALFORMED;
+}
+
+int ptl_link_input(struct ptl_link *link)
+{
+        for (int i = 0; i < 4 * PTL_LINK_DESCRIPTORS; i++) { /* bounded: others want their turn */
+                char packet[sizeof(struct ptl_link_msg) + 1];
+                int fds[2] = {-EBADF, -EBADF};
+                struct ptl_link_msg msg;
+                size_t size = 0, n_fds = 0;
+                int r = ptl_socket_receive(link->socket, packet, sizeof packet, &size, fds, 2, &n_fds);
+
+                if (r == -EAGAIN)
+                        return 0;
+                if (r == -ECONNRESET || (!r && size == 0))
+                        return PTL_E_DEAD;
+                if (!r || r == PTL_E_LOST)
+                        r = ptl_link_msg_decode(packet, size, &msg);
+                if (!r)
+                        r = take_packet(link, &msg, fds, n_fds);
+                ptl_close(fds[0]);
+                ptl_close(fds[1]);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+int ptl_hold_begin(struct ptl_link *link, uint64_t start)
+{
+        struct ptl_holds *h = &link->holds;
+        unsigned slot = (h->first + h->count) % PTL_LINK_HOLDS;
+
+        /* Half of the ring stays free of them, so that control frames and others get through. */
+        if (h->count == PTL_LINK_HOLDS ||
+            (h->count && start - h->start[h->first] > link->rx.size / 2))
+                return -1;
+        h->start[slot] = start;
+        h->done[slot] = false;
+        h->count++;
+        return (int)slot;
+}
+
+void ptl_hold_end(struct ptl_link *link, unsigned slot)
+{
+        struct ptl_holds *h = &link->holds;
+
+        h->done[slot] = true;
+        while (h->count && h->done[h->first]) {
+                h->first = (h->first + 1) % PTL_LINK_HOLDS;
+                h->count--;
+        }
+        ptl_link_consume(link);
+}
+
+/* The peer wants room: look with a fence once a quarter of the ring, which cannot miss a sleeper that
+ * needs less than half of it, and without one every time, which is free and mostly enough. */
+static void offer_room(struct ptl_link *link, uint64_t consumed)
+{
+        const struct ptl_bell_words *peer = &ptl_outbox_head(&link->peer)->bell;
+
+        if (consumed - link->room_mark >= link->rx.size / 4) {
+                link->room_mark = consumed;
+                ptl_fence_seq_cst(); /* E3 */
+        }
+        if (PTL_UNLIKELY(ptl_bell_room_due(peer, &link->ringer)))
+                ptl_link_ring(link);
+}
+
+void ptl_link_consume(struct ptl_link *link)
+{
+        struct ptl_holds *h = &link->holds;
+        uint64_t upto = h->count ? h->start[h->first] : link->rx.position;
+
+        ptl_ring_consume(&link->rx, upto);
+        offer_room(link, upto);
+}
+
+/* One look in eight at a word the peer keeps storing to tells how far away it is. */
+static void sample_distance(struct ptl_link *link)
+{
+        uint32_t ns;
+        ptl_time begun;
+
+        if (!link->peer.base || link->sample_countdown--)
+                return;
+        link->sample_countdown = 7;
+        begun = ptl_now();
+        (void)ptl_load_acquire(&ptl_outbox_head(&link->peer)->consumed); /* pairs with E2: only timed */
+        ns = (uint32_t)(ptl_now() - begun);
+        if (ns < 45 || ns > 3000)
+                return; /* it was still in our cache, or we were interrupted */
+        link->distance_ns = link->distance_ns ? (3 * link->distance_ns + ns) / 4 : ns;
+}
+
+/* The pool's memory is reserved half a MiB at a time, as far as blocks reach. */
+static int reserve_pool(struct ptl_link *link, unsigned slot)
+{
+        enum { STEP = 512 << 10 };
+        uint32_t end = ptl_pool_offset(link->pool, slot) +
+                       (uint32_t)link->pool->slots[slot].pages * PTL_POOL_PAGE;
+        uint32_t want = (end + STEP - 1) / STEP * STEP;
+        int r;
+
+        if (want <= link->pool_reserved)
+                return 0;
+        r = ptl_outbox_reserve(&link->mine, PTL_OUTBOX_POOL + link->pool_reserved,
+                               want - link->pool_reserved);
+        if (!r)
+                link->pool_reserved = want;
+        return r;
+}
+
+int ptl_link_block_reserve(struct ptl_link *link, size_t size)
+{
+        int slot, r;
+
+        if (!link->pool) {
+                link->pool = calloc(1, sizeof *link->pool);
+                if (!link->pool)
+                        return -ENOMEM;
+                if (link->peer.base)
+                        link->pool->returned = ptl_outbox_head(&link->peer)->returned;
+        }
+        sample_distance(link);
+        slot = ptl_pool_reserve(link->pool, size);
+        if (slot < 0)
+                return -1;
+        r = reserve_pool(link, (unsigned)slot);
+        if (r) {
+                ptl_pool_cancel(link->pool, (unsigned)slot);
+                return r;
+        }
+        return slot;
+}
+
+void ptl_link_copy(const struct ptl_link *link, void *to, const void *from, size_t size)
+{
+        enum { STREAM_UNKNOWN = 16384, STREAM_FAR = 2048 };
+        bool known = link->distance_ns != 0, near = known && link->distance_ns < PTL_NEAR_NS;
+
+        if (!near && size >= (known ? STREAM_FAR : STREAM_UNKNOWN))
+                ptl_copy_streaming(to, from, size);
+        else
+                ptl_copy_shared(to, from, size);
+}
+
+void ptl_link_block_return(struct ptl_link *link, uint32_t slot)
+{
+        _Atomic uint32_t *word = &ptl_outbox_head(&link->mine)->returned[slot];
+
+        /* relaxed: our own word. The release is E4 of shm/pool.h. */
+        ptl_store_release(word, ptl_load_relaxed(word) + 1);
+        ptl_fence_seq_cst(); /* E3: a sender may sleep for want of a block */
+        if (ptl_bell_room_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer))
+                ptl_link_ring(link);
+}
+
+int ptl_link_descriptor_send(struct ptl_link *link, int fd, uint64_t *ret_ticket)
+{
+        struct ptl_link_msg msg = ptl_link_msg(PTL_LM_DESCRIPTOR, link->tickets_sent + 1);
+        int r;
+
+        if (link->tickets_sent - link->tickets_acknowledged >= PTL_LINK_DESCRIPTORS)
+                return PTL_E_FULL;
+        r = ptl_socket_send(link->socket, &msg, sizeof msg, &fd, 1);
+        if (r == -EAGAIN || r == -ETOOMANYREFS)
+                return PTL_E_FULL;
+        if (r == -EPIPE || r == -ECONNRESET)
+                return PTL_E_DEAD;
+        if (!r)
+                *ret_ticket = ++link->tickets_sent;
+        return r;
+}
+
+/* Frames name tickets in order: what came before this one and was not named never will be. */
+static void acknowledge(struct ptl_link *link, uint64_t ticket)
+{
+        struct ptl_link_msg ack = ptl_link_msg(PTL_LM_ACKNOWLEDGE, ticket);
+
+        for (uint64_t t = link->tickets_used + 1; t < ticket; t++) {
+                int *place = &link->inbox[t % PTL_LINK_DESCRIPTORS];
+
+                *place = ptl_close(*place);
+        }
+        link->tickets_used = ticket;
+        (void)!ptl_socket_send(link->socket, &ack, sizeof ack, NULL, 0);
+}
+
+int ptl_link_descriptor_take(struct ptl_link *link, uint64_t ticket, int *ret_fd)
+{
+        int *place = &link->inbox[ticket % PTL_LINK_DESCRIPTORS];
+
+        if (ticket == 0 || ticket > link->tickets_taken ||
+            link->tickets_taken - ticket >= PTL_LINK_DESCRIPTORS)
+                return PTL_E_LOST;
+        *ret_fd = ptl_steal_fd(place);
+        acknowledge(link, ticket);
+        return *ret_fd < 0 ? PTL_E_LOST : 0;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link/link.h - two tasks connected: an outbox each way, a socket, a doorbell each way
+ *
+ * States (docs/protocol/link.md):
+ *   INTRODUCED  our outbox exists and our HELLO is under way; frames may be written, nothing read
+ *   OPEN        the peer's HELLO came: its outbox is mapped, its doorbell known
+ *   DEAD        the peer is gone or lied; what it had published may still be read, nothing is sent
+ *
+ * A task sends its HELLO before it first looks at the peer's ring. So while we are INTRODUCED, looking
+ * at the socket after a publication tells: no HELLO yet means the peer's first look is still to come.
+ *
+ * The link's lock guards the sending half (writer, pool, ringer, tickets); the receiving half belongs
+ * to the task's leader under the task's lock. Rank: the task's lock before the link's.
+ */
+#pragma once
+#include "base/lock.h"
+#include "shm/bell.h"
+#include "shm/outbox.h"
+#include "shm/pool.h"
+#include "shm/ring.h"
+#include <portolan/types.h>
+
+enum ptl_link_state { PTL_LINK_INTRODUCED, PTL_LINK_OPEN, PTL_LINK_DEAD };
+
+enum {
+        PTL_LINK_DESCRIPTORS = 16, /* under way and not acknowledged, at most */
+        PTL_LINK_HOLDS = 64,       /* frames read in place and not released, at most */
+        PTL_NEAR_NS = 150,         /* a timed transfer below this, clock reading included, is near */
+};
+
+/* Frames that the program reads in place; their bytes are not given back yet. */
+struct ptl_holds {
+        uint64_t start[PTL_LINK_HOLDS];
+        bool done[PTL_LINK_HOLDS];
+        uint32_t first, count;
+};
+
+struct ptl_link {
+        struct ptl_lock lock;
+        _Atomic uint32_t state; /* enum ptl_link_state; stored under both locks */
+        struct ptl_ring_writer tx;
+        struct ptl_bell_ringer ringer;
+        struct ptl_pool *pool; /* NULL until the first block */
+        uint32_t pool_reserved; /* bytes */
+        uint32_t distance_ns;   /* of a cache line between us; 0: not known */
+        uint32_t sample_countdown;
+        uint64_t tickets_sent, tickets_acknowledged;
+        uint64_t frames_sent, bells_rung;
+
+        struct ptl_ring_reader rx;
+        struct ptl_bell_sleeper sleeper;
+        struct ptl_holds holds;
+        uint64_t room_mark; /* `consumed` when the peer was last looked at for wanting room */
+        uint64_t tickets_taken, tickets_used; /* arrived; named by a frame */
+        int inbox[PTL_LINK_DESCRIPTORS]; /* descriptors that came, by ticket modulo; -EBADF none */
+        uint64_t frames_received, bells_heard, lies;
+        uint32_t cpu; /* what we last published */
+
+        struct ptl_outbox mine, peer; /* peer.base NULL until OPEN */
+        struct ptl_identity identity;
+        int socket, bell, peer_bell;
+};
+
+/**
+ * ptl_link_init - begin a link on a socket that the name server made
+ * @socket:   consumed on success
+ * @identity: the peer, as attested; borrowed
+ *
+ * Makes our outbox and doorbell and sends HELLO. State INTRODUCED after it.
+ * Return: 0, -ENOMEM, -EMFILE, ..., PTL_E_DEAD (the peer's end is closed already).
+ */
+PTL_MUST_CHECK int ptl_link_init(struct ptl_link *link, int socket,
+                                 const struct ptl_identity *identity);
+
+/* Closes descriptors and unmaps. Nobody may use the link or read in place any more. */
+void ptl_link_fini(struct ptl_link *link);
+
+/**
+ * ptl_link_input - take in what the socket holds
+ * Return: 0 (nothing more now), PTL_E_DEAD (the peer closed its end), PTL_E_MALFORMED, PTL_E_VERSION,
+ * -errno (our own limits; try again later). The caller holds both locks.
+ */
+PTL_MUST_CHECK int ptl_link_input(struct ptl_link *link);
+
+static inline enum ptl_link_state ptl_link_state(const struct ptl_link *link)
+{
+        /* relaxed: a hint outside the locks; they order what follows */
+        return (enum ptl_link_state)ptl_load_relaxed(&link->state);
+}
+
+/* Marks the link dead; closes nothing yet. */
+void ptl_link_kill(struct ptl_link *link);
+
+/* Rings the peer's doorbell: one system call. */
+void ptl_link_ring(struct ptl_link *link);
+
+/* The peer has not shown its doorbell: look whether it has by now (E5, link.md). */
+void ptl_link_bell_introduced(struct ptl_link *link);
+
+/*
+ * After publishing: ring if the peer sleeps. The link's lock is held. The fence is E3 of shm/bell.h.
+ */
+static inline void ptl_link_bell(struct ptl_link *link)
+{
+        ptl_fence_seq_cst(); /* E3 */
+        if (PTL_UNLIKELY(!link->peer.base))
+                ptl_link_bell_introduced(link);
+        else if (PTL_UNLIKELY(ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
+                ptl_link_ring(link);
+}
+
+/* Publishes our CPU, if it changed, for the peer's same-CPU rule. */
+static inline void ptl_link_show_cpu(struct ptl_link *link, uint32_t cpu)
+{
+        if (PTL_UNLIKELY(link->cpu != cpu)) {
+                link->cpu = cpu;
+                /* relaxed: a hint about where to poll */
+                ptl_store_relaxed(&ptl_outbox_head(&link->mine)->bell.cpu, cpu);
+        }
+}
+static inline uint32_t ptl_link_peer_cpu(const struct ptl_link *link)
+{
+        return ptl_load_relaxed(&ptl_outbox_head(&link->peer)->bell.cpu); /* relaxed: a hint */
+}
+
+/* --- reading in place --- */
+
+/* Remembers that the frame at @start is being read; returns a slot, or -1: copy it instead. */
+int ptl_hold_begin(struct ptl_link *link, uint64_t start);
+void ptl_hold_end(struct ptl_link *link, unsigned slot);
+
+/* Gives back to the peer what has been read and is not held, and rings it if it waits for that. */
+void ptl_link_consume(struct ptl_link *link);
+
+/* --- blocks --- */
+
+/* Takes a block; the slot's number, -1: none now, or -ENOMEM and the like below -1. */
+int ptl_link_block_reserve(struct ptl_link *link, size_t size);
+static inline void *ptl_link_block(const struct ptl_link *link, unsigned slot)
+{
+        return ptl_outbox_pool(&link->mine) + ptl_pool_offset(link->pool, slot);
+}
+
+/* Copies into shared memory, past the cache where that is faster for this peer and size. */
+void ptl_link_copy(const struct ptl_link *link, void *to, const void *from, size_t size);
+
+/* Gives a block of the peer's back. The task's lock is held. */
+void ptl_link_block_return(struct ptl_link *link, uint32_t slot);
+
+/* --- descriptors --- */
+
+/* Sends @fd; fills the ticket that names it. PTL_E_FULL: too many under way. Link's lock held. */
+PTL_MUST_CHECK int ptl_link_descriptor_send(struct ptl_link *link, int fd, uint64_t *ret_ticket);
+
+/* Takes the descriptor that came under @ticket; PTL_E_LOST if it did not come. */
+PTL_MUST_CHECK int ptl_link_descriptor_take(struct ptl_link *link, uint64_t ticket, int *ret_fd);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link/socket.c - packets with descriptors over AF_UNIX sockets */
+#define _GNU_SOURCE
+#include "link/socket.h"
+#include "base/cleanup.h"
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Room for as many descriptors as the kernel carries: so MSG_CTRUNC means that it could not make
+ * one of them ours, never that a peer sent more than we expected. */
+union control {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(PTL_SOCKET_FDS_MAX * sizeof(int))];
+};
+
+int ptl_socket_pair(int ret_socks[2])
+{
+        int type = SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK;
+
+        return socketpair(AF_UNIX, type, 0, ret_socks) < 0 ? -errno : 0;
+}
+
+static void attach(struct msghdr *m, union control *control, const int *fds, size_t n_fds)
+{
+        size_t bytes = n_fds * sizeof *fds;
+
+        memset(control, 0, CMSG_SPACE(bytes));
+        m->msg_control = control;
+        m->msg_controllen = CMSG_SPACE(bytes);
+        control->head.cmsg_level = SOL_SOCKET;
+        control->head.cmsg_type = SCM_RIGHTS;
+        control->head.cmsg_len = CMSG_LEN(bytes);
+        memcpy(CMSG_DATA(&control->head), fds, bytes);
+}
+
+int ptl_socket_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds)
+{
+        struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+        struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+        union control control;
+        ssize_t n;
+
+        assert(size > 0 && n_fds <= PTL_SOCKET_FDS_MAX);
+        if (n_fds)
+                attach(&m, &control, fds, n_fds);
+        do
+                n = sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+        return n < 0 ? -errno : 0;
+}
+
+static void close_all(int *fds, size_t n_fds)
+{
+        for (size_t i = 0; i < n_fds; i++)
+                fds[i] = ptl_close(fds[i]);
+}
+
+/* The first @max_fds of one control message go to @ret_fds, the others are closed. */
+static size_t detach(struct cmsghdr *c, int *ret_fds, size_t n_fds, size_t max_fds)
+{
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        for (size_t i = 0; i < n; i++) {
+                int fd;
+
+                memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+                if (n_fds < max_fds)
+                        ret_fds[n_fds++] = fd;
+                else
+                        ptl_close(fd);
+        }
+        return n_fds;
+}
+
+static size_t detach_all(struct msghdr *m, int *ret_fds, size_t max_fds)
+{
+        size_t n_fds = 0;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+                if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+                        n_fds = detach(c, ret_fds, n_fds, max_fds);
+        return n_fds;
+}
+
+int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size, int *ret_fds,
+                       size_t max_fds, size_t *ret_n_fds)
+{
+        union control control;
+        struct iovec part = {.iov_base = buffer, .iov_len = room};
+        struct msghdr m = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+        size_t n_fds, unwanted;
+        ssize_t n;
+
+        if (!ret_n_fds)
+                ret_n_fds = &unwanted;
+        *ret_n_fds = 0;
+        do
+                n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        n_fds = detach_all(&m, ret_fds, max_fds);
+        if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+                close_all(ret_fds, n_fds);
+                *ret_size = (size_t)n;
+                return m.msg_flags & MSG_TRUNC ? PTL_E_MALFORMED : PTL_E_LOST;
+        }
+        *ret_size = (size_t)n;
+        *ret_n_fds = n_fds;
+        return 0;
+}

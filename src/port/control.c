@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/control.c - telling a peer what changed about a right
+ *
+ * A control frame states the condition of one table entry. What cannot be written now stays a mark in
+ * that entry, so there is no queue that a peer who reads nothing could make grow.
+ */
+#include "port/peer.h"
+#include "port/receiver.h"
+#include "port/regions.h"
+#include <string.h>
+
+void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag)
+{
+        if (!(entry->flags & (PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE))) {
+                entry->pending_next = peer->pending_entries;
+                peer->pending_entries = entry->index;
+        }
+        entry->flags |= (uint8_t)flag;
+}
+
+static int write_frame(struct ptl_link *link, enum ptl_frame_kind kind,
+                       const struct ptl_frame_head *head, const void *body, uint32_t length)
+{
+        struct ptl_ring_slot slot;
+        int r = ptl_ring_reserve(&link->tx, length, 0, &slot);
+
+        if (r)
+                return r;
+        ptl_copy_shared(slot.body, body, length);
+        ptl_ring_publish(&link->tx, &slot, kind, length, head);
+        link->frames_sent++;
+        return 0;
+}
+
+static int write_claim(struct ptl_peer *peer, const struct ptl_entry *e)
+{
+        struct ptl_held *h = ptl_table_at(&peer->claims, ptl_right_index(e->remote));
+        struct ptl_frame_claim body = {.ticket = h->ticket};
+        struct ptl_frame_head head = {.right = ptl_right_index(e->remote)};
+
+        return write_frame(&peer->link, PTL_FRAME_CLAIM, &head, &body, sizeof body);
+}
+
+static int write_release(struct ptl_peer *peer, const struct ptl_entry *e)
+{
+        struct ptl_frame_head head = {.right = e->remote, .token = e->released};
+
+        return write_frame(&peer->link, PTL_FRAME_RELEASE, &head, NULL, 0);
+}
+
+/* The entry at the head of the list; claims before releases. 0: go on; else the ring is full. */
+static int flush_entry(struct ptl_peer *peer, struct ptl_entry *e)
+{
+        uint32_t next = e->pending_next;
+
+        if (e->flags & PTL_ENTRY_CLAIM) {
+                int r = write_claim(peer, e);
+
+                if (r)
+                        return r;
+                e->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
+        }
+        if (e->flags & PTL_ENTRY_RELEASE) {
+                int r = write_release(peer, e);
+
+                if (r)
+                        return r;
+                ptl_held_forget(peer, e->remote);
+                ptl_space_remove(peer->space, e);
+                peer->pending_entries = next;
+                ptl_peer_unref(peer);
+                return 0;
+        }
+        peer->pending_entries = next;
+        return 0;
+}
+
+static int write_window(struct ptl_link *link, const struct ptl_grant *g, enum ptl_frame_kind kind)
+{
+        struct ptl_frame_window body = {0};
+        struct ptl_frame_head head = {.right = ptl_grant_right(g)};
+
+        if (g->receiver) {
+                body.limit_messages = g->receiver->limit_messages;
+                body.limit_units = g->receiver->limit_units;
+        }
+        return write_frame(link, kind, &head, &body, sizeof body);
+}
+
+static int write_grant(struct ptl_link *link, struct ptl_grant *g)
+{
+        struct ptl_frame_head head = {.right = ptl_grant_right(g)};
+
+        if (g->references == 0) /* given back meanwhile: nobody to tell */
+                return 0;
+        if (g->marks & PTL_MARK_DEAD)
+                return write_frame(link, PTL_FRAME_DEAD, &head, NULL, 0);
+        return write_window(link, g,
+                            g->marks & PTL_MARK_CONFIRM ? PTL_FRAME_CONFIRM : PTL_FRAME_WINDOW);
+}
+
+static int flush_grants(struct ptl_peer *peer, int claimed)
+{
+        struct ptl_table *table = claimed ? &peer->claimed : &peer->granted;
+
+        while (peer->pending_grants[claimed]) {
+                struct ptl_grant *g = ptl_table_at(table, peer->pending_grants[claimed]);
+                int r = write_grant(&peer->link, g);
+
+                if (r)
+                        return r;
+                peer->pending_grants[claimed] = g->pending_next;
+                g->marks = 0;
+                if (g->references == 0)
+                        ptl_grant_free(g);
+        }
+        return 0;
+}
+
+static int flush_retired(struct ptl_peer *peer)
+{
+        for (uint32_t i = 0; i < PTL_REGIONS_PER_LINK && peer->n_retire; i++) {
+                struct ptl_frame_head head = {.right = i};
+                int r;
+
+                if (!(peer->retire[i / 8] >> i % 8 & 1))
+                        continue;
+                r = write_frame(&peer->link, PTL_FRAME_RETIRE, &head, NULL, 0);
+                if (r)
+                        return r;
+                peer->retire[i / 8] &= (uint8_t)~(1u << i % 8);
+                peer->n_retire--;
+                ptl_region_number_free(peer, i);
+        }
+        return 0;
+}
+
+void ptl_control_flush(struct ptl_peer *peer)
+{
+        struct ptl_link *link = &peer->link;
+        int r = 0;
+
+        if (ptl_link_state(link) == PTL_LINK_DEAD)
+                return;
+        ptl_peer_ref(peer);
+        ptl_lock(&link->lock);
+        while (!r && peer->pending_entries)
+                r = flush_entry(peer, ptl_table_at(&peer->space->entries, peer->pending_entries));
+        if (!r)
+                r = flush_grants(peer, 0);
+        if (!r)
+                r = flush_grants(peer, 1);
+        if (!r)
+                r = flush_retired(peer);
+        ptl_link_bell(link);
+        ptl_unlock(&link->lock);
+        ptl_peer_unref(peer);
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/deliver.c - see deliver.h */
+#include "port/deliver.h"
+#include "link/trace_frame.h"
+#include "port/regions.h"
+#include <string.h>
+
+static int lie(struct ptl_peer *peer)
+{
+        peer->link.lies++;
+        peer->space->counters.lies++;
+        return PTL_E_MALFORMED;
+}
+
+static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
+{
+        return want && (want->receiver == r || (want->set && want->set == r->set)) && !r->head;
+}
+
+/* A message within its window? A reply right has none. */
+static bool count_arrival(struct ptl_grant *g, uint32_t units)
+{
+        if (g->kind == PTL_GRANT_ONCE)
+                return true;
+        g->arrived++;
+        g->arrived_units += units;
+        /* One more than the window: the message that may be left with the port. */
+        return g->arrived - g->taken <= g->limit_messages + 1;
+}
+
+static bool block_is_valid(const struct ptl_frame_block *block)
+{
+        return block->slot < PTL_POOL_SLOTS && block->size <= PTL_BLOCK_MAX &&
+               block->offset % PTL_POOL_PAGE == 0 &&
+               block->offset <= PTL_POOL_SIZE - (uint32_t)block->size;
+}
+
+/* Where a message's bytes are, before anything of it is kept. */
+struct arrival {
+        struct ptl_frame *frame;
+        const void *bytes; /* hostile */
+        uint64_t size;
+        int block;         /* slot to give back, or -1 */
+        int region;        /* index of the region that is the bytes, or -1 */
+        struct ptl_rich *rich;
+};
+
+/* Gives back what the peer lent for a message that nobody keeps. */
+static void dismiss(struct ptl_peer *peer, const struct arrival *a)
+{
+        if (a->block >= 0)
+                ptl_link_block_return(&peer->link, (uint32_t)a->block);
+}
+
+static struct ptl_queued *queued_for(struct ptl_peer *peer, struct arrival *a, bool in_place)
+{
+        bool keep = in_place && a->size > 0 && a->region < 0;
+        int hold = keep && a->block < 0 ? ptl_hold_begin(&peer->link, a->frame->position) : -1;
+        struct ptl_queued *q;
+
+        keep = keep && (a->block >= 0 || hold >= 0);
+        q = ptl_queued_new(peer->space, keep || a->region >= 0 ? 0 : a->size);
+        if (!q) {
+                if (hold >= 0)
+                        ptl_hold_end(&peer->link, (unsigned)hold);
+                return NULL;
+        }
+        q->peer = ptl_peer_ref(peer);
+        q->size = a->size;
+        if (keep) {
+                q->data = (void *)(uintptr_t)a->bytes;
+                q->bytes = a->block >= 0 ? PTL_BYTES_BLOCK : PTL_BYTES_HOLD;
+                q->slot = (uint32_t)(a->block >= 0 ? a->block : hold);
+        } else if (a->region < 0) {
+                memcpy(q->data, a->bytes, a->size);
+                dismiss(peer, a);
+        }
+        return q;
+}
+
+static int carry_rights(struct ptl_queued *q, const struct ptl_rich *rich)
+{
+        size_t size = rich->n_rights * sizeof *q->carried;
+
+        if (!size)
+                return 0;
+        q->carried = malloc(size);
+        if (!q->carried)
+                return -ENOMEM;
+        memcpy(q->carried, rich->rights, size);
+        q->n_rights = (uint8_t)rich->n_rights;
+        return 0;
+}
+
+/* A region whose descriptor did not arrive is delivered as NULL: the program is to see it. */
+static int carry_regions(struct ptl_queued *q, const struct ptl_rich *rich)
+{
+        if (!rich->n_regions)
+                return 0;
+        q->regions = calloc(rich->n_regions, sizeof *q->regions);
+        if (!q->regions)
+                return -ENOMEM;
+        q->n_regions = (uint8_t)rich->n_regions;
+        for (uint32_t i = 0; i < rich->n_regions; i++) {
+                int r = ptl_region_import(q->peer, &rich->regions[i], &q->regions[i].region);
+
+                q->regions[i].how = rich->regions[i].how;
+                if (r == PTL_E_MALFORMED)
+                        return r;
+        }
+        return 0;
+}
+
+static int take_rich(struct ptl_queued *q, const struct arrival *a)
+{
+        int r = carry_rights(q, a->rich);
+
+        if (!r)
+                r = carry_regions(q, a->rich);
+        if (!r && a->region >= 0) {
+                struct ptl_region *region = q->regions[a->region].region;
+
+                if (!region)
+                        return PTL_E_LOST;
+                q->bytes = PTL_BYTES_REGION;
+                q->slot = (uint32_t)a->region;
+                q->data = region->data;
+        }
+        return r;
+}
+
+static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want *want)
+{
+        struct ptl_receiver *r = g->receiver;
+
+        if (is_wanted(want, r)) {
+                if (g->kind == PTL_GRANT_SEND)
+                        ptl_grant_taken(g, q->units);
+                r->received++;
+                want->got = q;
+                want->from = r;
+        } else {
+                q->grant = g->kind == PTL_GRANT_SEND ? ptl_grant_right(g) : 0;
+                ptl_receiver_put(g->peer->space, r, q);
+        }
+}
+
+/* A message nobody can have: its port is dead, or memory is short. Its rights are given back. */
+static int destroy(struct ptl_peer *peer, struct arrival *a)
+{
+        struct ptl_queued *q = ptl_queued_new(peer->space, 0);
+
+        peer->space->counters.destroyed++;
+        dismiss(peer, a);
+        if (!q)
+                return 0;
+        q->peer = ptl_peer_ref(peer);
+        q->reply = a->frame->head.token;
+        if (a->rich && (carry_rights(q, a->rich) || carry_regions(q, a->rich) == PTL_E_MALFORMED)) {
+                ptl_queued_free(peer->space, q);
+                return lie(peer);
+        }
+        ptl_queued_free(peer->space, q);
+        return 0;
+}
+
+static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *want)
+{
+        const struct ptl_frame_head *head = &a->frame->head;
+        struct ptl_grant *g = ptl_grant_find(peer, head->right);
+        uint32_t units = ptl_units(a->size);
+        struct ptl_queued *q;
+        int r = 0;
+
+        if (PTL_UNLIKELY(!g || head->aux & 0x80000000u ||
+                         (g->receiver && !count_arrival(g, units)) ||
+                         (head->token && ptl_right_is_claimed(head->token)))) {
+                dismiss(peer, a);
+                return lie(peer);
+        }
+        q = PTL_LIKELY(g->receiver != NULL)
+                    ? queued_for(peer, a, want && want->in_place && is_wanted(want, g->receiver))
+                    : NULL;
+        if (PTL_UNLIKELY(!q)) {
+                r = destroy(peer, a);
+        } else {
+                q->kind = head->aux;
+                q->units = units;
+                q->reply = head->token;
+                if (PTL_UNLIKELY(a->rich != NULL))
+                        r = take_rich(q, a);
+                if (PTL_UNLIKELY(r)) {
+                        ptl_queued_free(peer->space, q);
+                        peer->space->counters.destroyed++;
+                        r = r == PTL_E_MALFORMED ? lie(peer) : 0;
+                } else {
+                        hand_over(g, q, want);
+                }
+        }
+        if (g->kind == PTL_GRANT_ONCE)
+                ptl_grant_free(g);
+        return r;
+}
+
+static int find_block(struct ptl_peer *peer, const struct ptl_frame_block *block, struct arrival *a)
+{
+        if (!block_is_valid(block))
+                return PTL_E_MALFORMED;
+        a->bytes = ptl_outbox_pool(&peer->link.peer) + block->offset;
+        a->size = block->size;
+        a->block = (int)block->slot;
+        return 0;
+}
+
+static int message_block(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
+{
+        struct arrival a = {.frame = f, .block = -1, .region = -1};
+        struct ptl_frame_block block;
+
+        if (ptl_frame_body(f->body, f->length, &block, sizeof block) || find_block(peer, &block, &a))
+                return lie(peer);
+        return message(peer, &a, want);
+}
+
+static int message_rich(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
+{
+        struct arrival a = {.frame = f, .block = -1, .region = -1};
+        struct ptl_rich rich;
+
+        if (ptl_rich_decode(f->body, f->length, &rich))
+                return lie(peer);
+        a.rich = &rich;
+        a.bytes = rich.bytes;
+        a.size = rich.size;
+        if (rich.where == PTL_WHERE_BLOCK && find_block(peer, &rich.block, &a))
+                return lie(peer);
+        if (rich.where == PTL_WHERE_REGION) {
+                if (rich.block.slot != rich.n_regions - 1) /* the bytes' region comes last */
+                        return lie(peer);
+                a.region = (int)rich.block.slot;
+                a.size = rich.block.size;
+        }
+        return message(peer, &a, want);
+}
+
+static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        struct ptl_frame_claim body;
+        struct ptl_receiver *r;
+
+        if (ptl_frame_body(f->body, f->length, &body, sizeof body))
+                return lie(peer);
+        /* A ticket's low half is the port's name here, so finding it is one look. */
+        r = ptl_receiver_of(peer->space, (ptl_port)body.ticket);
+        if (r && (!r->ticket || r->ticket != body.ticket))
+                r = NULL;
+        return ptl_grant_claim(peer, f->head.right, r) ? lie(peer) : 0;
+}
+
+/* A right that is dead keeps its name; what the peer keeps for it is given back by another entry. */
+static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
+{
+        struct ptl_entry *carrier;
+
+        if (ptl_space_insert(peer->space, PTL_RIGHT_DEAD, &carrier)) {
+                struct ptl_held *h = ptl_table_at(
+                        ptl_right_is_claimed(e->remote) ? &peer->claims : &peer->held,
+                        ptl_right_index(e->remote));
+
+                carrier->peer = ptl_peer_ref(peer);
+                carrier->remote = e->remote;
+                carrier->released = (uint16_t)(e->released + 1);
+                carrier->rights = 0;
+                h->name = PTL_NULL;
+                ptl_control_entry(peer, carrier, PTL_ENTRY_RELEASE);
+        }
+        e->peer = NULL;
+        ptl_right_kill(peer->space, e);
+        ptl_peer_unref(peer);
+}
+
+static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        ptl_port name = ptl_held_name(peer, f->head.right);
+        struct ptl_entry *e = ptl_space_entry(peer->space, name);
+
+        if (e)
+                detach_dead(peer, e);
+        return 0;
+}
+
+static int window(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        ptl_port name = ptl_held_name(peer, f->head.right);
+        struct ptl_entry *e = ptl_space_entry(peer->space, name);
+        struct ptl_frame_window body;
+
+        if (ptl_frame_body(f->body, f->length, &body, sizeof body))
+                return lie(peer);
+        if (e && e->rights & PTL_RIGHT_SEND) {
+                e->limit_messages = body.limit_messages;
+                e->limit_units = body.limit_units;
+        }
+        return 0;
+}
+
+static int release(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
+
+        if (!g || f->head.token == 0 || f->head.token > g->references)
+                return lie(peer);
+        ptl_grant_release(g, f->head.token);
+        return 0;
+}
+
+static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
+{
+        struct arrival a = {.frame = f, .bytes = f->body, .size = f->length, .block = -1, .region = -1};
+
+        if (PTL_LIKELY(f->kind == PTL_FRAME_INLINE))
+                return message(peer, &a, want);
+        switch (f->kind) {
+        case PTL_FRAME_BLOCK:
+                return message_block(peer, f, want);
+        case PTL_FRAME_RICH:
+                return message_rich(peer, f, want);
+        case PTL_FRAME_CLAIM:
+                return claim(peer, f);
+        case PTL_FRAME_CONFIRM:
+        case PTL_FRAME_WINDOW:
+                return window(peer, f);
+        case PTL_FRAME_DEAD:
+                return dead(peer, f);
+        case PTL_FRAME_RELEASE:
+                return release(peer, f);
+        case PTL_FRAME_RETIRE:
+                ptl_region_forget(peer, f->head.right);
+                return 0;
+        case PTL_FRAME_INLINE:
+        case PTL_FRAME_NONE:
+        case PTL_FRAME_PAD:
+        case PTL_FRAME_GROW:
+        case PTL_FRAME_KINDS:
+                break;
+        }
+        return lie(peer);
+}
+
+int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
+{
+        struct ptl_link *link = &peer->link;
+        struct ptl_frame f;
+
+        while (frames--) {
+                int r = ptl_ring_peek(&link->rx, &f);
+
+                if (r == PTL_E_EMPTY)
+                        return 0;
+                if (r)
+                        return lie(peer);
+                if (PTL_UNLIKELY(ptl_trace_on))
+                        ptl_trace_frame(&link->identity, false, &f.head, f.body);
+                ptl_ring_advance(&link->rx, &f);
+                link->frames_received++;
+                r = frame(peer, &f, want);
+                ptl_link_consume(link);
+                if (r || (want && want->got))
+                        return r;
+        }
+        return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/deliver.h - what arrives: from frames in a peer's ring to queues, or straight to who waits
+ *
+ * The leader calls these with the space's lock held. Everything read is hostile: a frame that no
+ * correct peer writes ends the link (PTL_E_MALFORMED); a right that is merely gone destroys its
+ * message.
+ */
+#pragma once
+#include "port/receiver.h"
+
+/* Who waits for what, and how it wants it. */
+struct ptl_want {
+        struct ptl_receiver *receiver; /* this port ... */
+        struct ptl_set *set;           /* ... or any member of this set; both NULL: nobody */
+        bool in_place;
+        struct ptl_queued *got; /* filled: what was delivered straight from a ring */
+        struct ptl_receiver *from;
+};
+
+/**
+ * ptl_deliver - take in what a peer's ring holds
+ * @want:  NULL, or somebody whose queue is empty: the first message for it is not queued but handed
+ *         over in want->got, and no more is read
+ * @frames: at most so many
+ *
+ * Return: 0, or PTL_E_MALFORMED (end the link).
+ */
+PTL_MUST_CHECK int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/held.c - rights to a peer's ports that we hold: from their numbers to our names (peer.h) */
+#include "port/peer.h"
+#include "port/receiver.h"
+
+static struct ptl_held *held_at(struct ptl_peer *peer, uint32_t right)
+{
+        return ptl_table_at(ptl_right_is_claimed(right) ? &peer->claims : &peer->held,
+                            ptl_right_index(right));
+}
+
+ptl_port ptl_held_name(struct ptl_peer *peer, uint32_t right)
+{
+        struct ptl_held *h = held_at(peer, right);
+        struct ptl_entry *e = h ? ptl_space_entry(peer->space, h->name) : NULL;
+
+        return e && e->peer == peer && e->remote == right ? h->name : PTL_NULL;
+}
+
+void ptl_held_forget(struct ptl_peer *peer, uint32_t right)
+{
+        struct ptl_held *h = held_at(peer, right);
+
+        if (!h)
+                return;
+        h->name = PTL_NULL;
+        if (ptl_right_is_claimed(right))
+                ptl_table_give(&peer->claims, ptl_right_index(right));
+}
+
+static ptl_port enter(struct ptl_peer *peer, struct ptl_held *h, unsigned rights, uint32_t right,
+                      struct ptl_entry **ret_entry)
+{
+        ptl_port name = ptl_space_insert(peer->space, rights, ret_entry);
+
+        if (!name)
+                return PTL_NULL;
+        (*ret_entry)->peer = ptl_peer_ref(peer);
+        (*ret_entry)->remote = right;
+        h->name = name;
+        return name;
+}
+
+ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right)
+{
+        struct ptl_entry *e;
+
+        if (PTL_UNLIKELY(!ptl_table_ensure(&peer->held, ptl_right_index(right))))
+                return PTL_NULL;
+        return enter(peer, held_at(peer, right), PTL_RIGHT_SEND_ONCE, right, &e);
+}
+
+ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
+                       uint32_t limit_units)
+{
+        ptl_port name = ptl_held_name(peer, right);
+        struct ptl_entry *e;
+
+        if (name) {
+                e = ptl_space_entry(peer->space, name);
+                if (e->references < PTL_REFERENCES_MAX)
+                        e->references++;
+                e->released++; /* granted twice, counted once here: the rest goes back with a RELEASE */
+                return name;
+        }
+        if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))
+                return PTL_NULL;
+        name = enter(peer, held_at(peer, right), PTL_RIGHT_SEND, right, &e);
+        if (name) {
+                e->limit_messages = limit_messages;
+                e->limit_units = limit_units;
+        }
+        return name;
+}
+
+static ptl_port find_claim(struct ptl_peer *peer, uint64_t ticket)
+{
+        for (uint32_t i = 1; i < peer->claims.fresh; i++) {
+                struct ptl_held *h = ptl_table_at(&peer->claims, i);
+
+                if (h && h->name && h->ticket == ticket &&
+                    ptl_held_name(peer, i | PTL_RIGHT_CLAIMED) == h->name)
+                        return h->name;
+        }
+        return PTL_NULL;
+}
+
+ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
+                        uint32_t limit_units)
+{
+        ptl_port name = find_claim(peer, ticket);
+        struct ptl_entry *e;
+        struct ptl_held *h;
+        uint32_t index;
+
+        if (name) {
+                e = ptl_space_entry(peer->space, name);
+                if (e->references < PTL_REFERENCES_MAX)
+                        e->references++;
+                return name;
+        }
+        index = ptl_table_take(&peer->claims);
+        h = ptl_table_at(&peer->claims, index);
+        if (!h)
+                return PTL_NULL;
+        name = enter(peer, h, PTL_RIGHT_SEND, index | PTL_RIGHT_CLAIMED, &e);
+        if (!name) {
+                ptl_table_give(&peer->claims, index);
+                return PTL_NULL;
+        }
+        h->ticket = ticket;
+        e->limit_messages = limit_messages;
+        e->limit_units = limit_units;
+        ptl_control_entry(peer, e, PTL_ENTRY_CLAIM);
+        return name;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/peer.c - life of a linked task (peer.h) */
+#include "port/peer.h"
+#include "port/receiver.h"
+#include "port/regions.h"
+
+int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity *identity,
+                 struct ptl_peer **ret_peer)
+{
+        struct ptl_peer *peer = aligned_alloc(64, (sizeof *peer + 63) / 64 * 64);
+        int r;
+
+        if (!peer)
+                return -ENOMEM;
+        *peer = (struct ptl_peer){.space = space, .references = 1};
+        r = ptl_link_init(&peer->link, socket, identity);
+        if (r) {
+                free(peer);
+                return r;
+        }
+        ptl_table_init(&peer->granted, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX);
+        ptl_table_init(&peer->claimed, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX);
+        ptl_table_init(&peer->held, sizeof(struct ptl_held), PTL_RIGHT_INDEX_MAX);
+        ptl_table_init(&peer->claims, sizeof(struct ptl_held), PTL_RIGHT_INDEX_MAX);
+        *ret_peer = peer;
+        return 0;
+}
+
+void ptl_peer_unref(struct ptl_peer *peer)
+{
+        if (--peer->references)
+                return;
+        ptl_regions_drop(peer);
+        ptl_link_fini(&peer->link);
+        ptl_table_fini(&peer->granted);
+        ptl_table_fini(&peer->claimed);
+        ptl_table_fini(&peer->held);
+        ptl_table_fini(&peer->claims);
+        free(peer);
+}
+
+static void release_granted(struct ptl_table *table)
+{
+        for (uint32_t i = 1; i < table->length; i++) {
+                struct ptl_grant *g = ptl_table_at(table, i);
+
+                if (g->kind == PTL_GRANT_FREE)
+                        continue;
+                g->marks = 0;
+                ptl_grant_release(g, g->references);
+        }
+}
+
+static void kill_held(struct ptl_peer *peer, struct ptl_table *table)
+{
+        for (uint32_t i = 1; i < table->length; i++) {
+                struct ptl_held *h = ptl_table_at(table, i);
+                struct ptl_entry *e = ptl_space_entry(peer->space, h->name);
+
+                if (!e || e->peer != peer)
+                        continue;
+                h->name = PTL_NULL;
+                e->flags &= (uint8_t)~(PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE);
+                e->peer = NULL;
+                ptl_right_kill(peer->space, e);
+                ptl_peer_unref(peer);
+        }
+}
+
+/* Entries that only waited for their RELEASE to be written. */
+static void drop_pending(struct ptl_peer *peer)
+{
+        while (peer->pending_entries) {
+                struct ptl_entry *e =
+                        ptl_table_at(&peer->space->entries, peer->pending_entries);
+
+                peer->pending_entries = e->pending_next;
+                if (e->flags & PTL_ENTRY_RELEASE) {
+                        ptl_space_remove(peer->space, e);
+                        peer->references--; /* never the last: our caller has one */
+                } else {
+                        e->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
+                }
+        }
+        peer->pending_grants[0] = peer->pending_grants[1] = 0;
+        peer->n_retire = 0;
+}
+
+void ptl_peer_died(struct ptl_peer *peer)
+{
+        ptl_peer_ref(peer);
+        ptl_link_kill(&peer->link);
+        drop_pending(peer);
+        release_granted(&peer->granted);
+        release_granted(&peer->claimed);
+        kill_held(peer, &peer->held);
+        kill_held(peer, &peer->claims);
+        peer->space->counters.links_dead++;
+        ptl_peer_unref(peer);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/peer.h - a linked task, and the rights that lie between it and us
+ *
+ * Rights are numbered per link in the table of the port's task (wire/frame.h): `granted` where we
+ * chose the index, `claimed` where the peer did. Frames name a right by that number; a number that is
+ * not in our table is refused, so there is nothing a peer could forge.
+ */
+#pragma once
+#include "base/table.h"
+#include "link/link.h"
+#include "port/space.h"
+#include "wire/frame.h"
+
+enum ptl_grant_kind { PTL_GRANT_FREE, PTL_GRANT_SEND, PTL_GRANT_ONCE };
+
+/* What is still to be written to the peer about a grant. */
+enum ptl_grant_marks { PTL_MARK_CONFIRM = 1, PTL_MARK_WINDOW = 2, PTL_MARK_DEAD = 4 };
+
+/* A right to a port of ours that the peer holds. */
+struct ptl_grant {
+        uint32_t number; /* its own, without the generation; while free, base/table.h's chain */
+        uint16_t generation;
+        uint8_t kind;  /* enum ptl_grant_kind */
+        uint8_t marks; /* enum ptl_grant_marks */
+        uint32_t references; /* times it was granted; releases give them back */
+        uint32_t arrived, arrived_units; /* messages that came through it */
+        uint32_t taken, taken_units;     /* of those, dequeued by the program */
+        uint32_t limit_messages, limit_units; /* the widest window the peer was ever told */
+        uint32_t pending_next; /* number, of the chain of grants with marks */
+        struct ptl_receiver *receiver; /* NULL: the port is dead */
+        struct ptl_grant *next, **prev; /* of the receiver's grants */
+        struct ptl_peer *peer;
+};
+
+/* A right to the peer's port that we hold: which name it has. */
+struct ptl_held {
+        uint32_t chain; /* base/table.h, where we choose the index */
+        ptl_port name;
+        uint64_t ticket; /* of a claim */
+};
+
+struct ptl_region;
+
+struct ptl_region_in { /* a region the peer sent and may send again by number */
+        struct ptl_region *region;
+};
+
+enum { PTL_REGIONS_PER_LINK = 256 };
+
+struct ptl_peer {
+        struct ptl_link link;
+        struct ptl_space *space;
+        struct ptl_peer *next; /* all peers of the task */
+        uint32_t references;   /* the task's list, entries, queued and held messages */
+        struct ptl_table granted, claimed; /* struct ptl_grant */
+        struct ptl_table held;             /* struct ptl_held, index chosen by the peer */
+        struct ptl_table claims;           /* struct ptl_held, index chosen by us */
+        uint32_t pending_grants[2];        /* heads: granted, claimed */
+        uint32_t pending_entries;          /* head */
+        struct ptl_region *regions_in[PTL_REGIONS_PER_LINK];
+        struct ptl_region *regions_out[PTL_REGIONS_PER_LINK];
+        uint8_t retire[PTL_REGIONS_PER_LINK / 8]; /* numbers whose RETIRE is to be written */
+        uint32_t n_retire;
+        /* waiting (task/wait.c) */
+        bool hot, watched, reaped;
+        uint32_t idle; /* sleeps since a frame came */
+};
+
+/* Consumes @socket on success; one reference, the caller's. */
+PTL_MUST_CHECK int ptl_peer_new(struct ptl_space *space, int socket,
+                                const struct ptl_identity *identity, struct ptl_peer **ret_peer);
+static inline struct ptl_peer *ptl_peer_ref(struct ptl_peer *peer)
+{
+        peer->references++;
+        return peer;
+}
+void ptl_peer_unref(struct ptl_peer *peer);
+
+/**
+ * ptl_peer_died - settle everything that lay between us and a dead peer
+ *
+ * Its outbox must have been drained. Names of its ports become dead names and their owners are told;
+ * what it held of ours is released.
+ */
+void ptl_peer_died(struct ptl_peer *peer);
+
+/* --- what we granted (port/grant.c) --- */
+
+/* Grants a right to @receiver; the number with its generation, 0: the table is full. A send right is
+ * granted once per port and peer and counted. */
+uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver);
+uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
+
+/* The grant a frame names, or NULL. */
+static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t right)
+{
+        bool claimed = ptl_right_is_claimed(right);
+        struct ptl_grant *g =
+                ptl_table_at(claimed ? &peer->claimed : &peer->granted, ptl_right_index(right));
+
+        if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_FREE ||
+                         (g->generation & 0xfff) != ptl_right_generation(right)))
+                return NULL;
+        return g;
+}
+
+/* The peer claims index @index with a ticket for @receiver (NULL: refused or dead). */
+PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t index,
+                                   struct ptl_receiver *receiver);
+
+/* Ends a grant: the index is free, what still arrives through it is destroyed. */
+void ptl_grant_free(struct ptl_grant *grant);
+
+/* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken
+ * until the holder uses the right or gives it back. */
+void ptl_grant_abandon(struct ptl_grant *grant);
+
+/* Gives back @count references; the last frees it. */
+void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
+
+/* The program has dequeued a message of @units that came through it. */
+void ptl_grant_taken(struct ptl_grant *grant, uint32_t units);
+
+/* Remembers that the peer is to be told. */
+void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);
+
+static inline uint32_t ptl_grant_right(const struct ptl_grant *grant)
+{
+        return (uint32_t)(grant->generation & 0xfff) << 20 | grant->number;
+}
+
+/* --- what we hold (port/held.c) --- */
+
+/* A send right the peer granted: the name it has or gets, with one more reference; PTL_NULL: full. */
+ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
+                       uint32_t limit_units);
+/* A send-once right the peer granted: always a name of its own. */
+ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right);
+/* A right by ticket: chooses an index and leaves a CLAIM to be written. Same ticket, same name. */
+ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
+                        uint32_t limit_units);
+/* The name a right of the peer's has here, or PTL_NULL. */
+ptl_port ptl_held_name(struct ptl_peer *peer, uint32_t right);
+/* Forgets it: no name has it any more. */
+void ptl_held_forget(struct ptl_peer *peer, uint32_t right);
+
+/* --- telling the peer (port/control.c) --- */
+
+/* The entry has something to write: a CLAIM or a RELEASE. */
+void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag);
+
+/* Writes what is pending, as far as the ring has room, and rings. The space's lock is held. */
+void ptl_control_flush(struct ptl_peer *peer);
+static inline bool ptl_control_is_pending(const struct ptl_peer *peer)
+{
+        return peer->pending_entries || peer->pending_grants[0] || peer->pending_grants[1] ||
+               peer->n_retire;
+}

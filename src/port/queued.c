@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/queued.c - messages between arrival and release (receiver.h) */
+#include "port/receiver.h"
+#include "port/regions.h"
+#include <string.h>
+
+enum { CELL = 512, CELLS_KEPT = 256 };
+
+struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room)
+{
+        struct ptl_queued *q = space->cells;
+
+        if (PTL_LIKELY(room <= CELL && q)) {
+                space->cells = q->next;
+                space->n_cells--;
+                room = CELL;
+        } else {
+                room = room < CELL ? CELL : room;
+                q = malloc(sizeof *q + room);
+                if (!q)
+                        return NULL;
+        }
+        memset(q, 0, sizeof *q);
+        q->data = q->cell;
+        q->room = (uint32_t)room;
+        return q;
+}
+
+static void cell_free(struct ptl_space *space, struct ptl_queued *q)
+{
+        if (q->room != CELL || space->n_cells >= CELLS_KEPT) {
+                free(q);
+                return;
+        }
+        q->next = space->cells;
+        space->cells = q;
+        space->n_cells++;
+}
+
+static void bytes_free(struct ptl_queued *q)
+{
+        switch ((enum ptl_bytes_kind)q->bytes) {
+        case PTL_BYTES_CELL:
+        case PTL_BYTES_REGION: /* goes with the region */
+                break;
+        case PTL_BYTES_HEAP:
+                free(q->data);
+                break;
+        case PTL_BYTES_BLOCK:
+                ptl_link_block_return(&q->peer->link, q->slot);
+                break;
+        case PTL_BYTES_HOLD:
+                ptl_hold_end(&q->peer->link, q->slot);
+                break;
+        }
+}
+
+/* The name a carried right has in this task; PTL_NULL: the port is dead, or there is no room. */
+static ptl_port enter_right(struct ptl_space *space, struct ptl_peer *peer,
+                            const struct ptl_frame_right *c)
+{
+        struct ptl_grant *g;
+        struct ptl_entry *e;
+        ptl_port name;
+
+        switch (c->what) {
+        case PTL_CARRY_SEND:
+                return ptl_held_send(peer, c->right, c->limit_messages, c->limit_units);
+        case PTL_CARRY_ONCE:
+                return ptl_held_once(peer, c->right);
+        case PTL_CARRY_BACK_SEND:
+                g = ptl_grant_find(peer, c->right);
+                if (!g || !g->receiver)
+                        return PTL_NULL;
+                e = ptl_space_entry(space, g->receiver->name);
+                e->rights |= PTL_RIGHT_SEND;
+                if (e->references < PTL_REFERENCES_MAX)
+                        e->references++;
+                return g->receiver->name;
+        case PTL_CARRY_BACK_ONCE:
+                g = ptl_grant_find(peer, c->right);
+                if (!g || !g->receiver || g->kind != PTL_GRANT_ONCE)
+                        return PTL_NULL;
+                name = ptl_space_insert(space, PTL_RIGHT_SEND_ONCE, &e);
+                if (name)
+                        e->remote = g->receiver->name;
+                ptl_grant_free(g);
+                return name;
+        case PTL_CARRY_LOCAL:
+                return c->right;
+        default:
+                return PTL_NULL;
+        }
+}
+
+static ptl_port enter_carried(struct ptl_space *space, struct ptl_peer *peer,
+                              const struct ptl_frame_right *c)
+{
+        ptl_port name = PTL_NULL;
+
+        if (!peer || ptl_link_state(&peer->link) != PTL_LINK_DEAD || c->what == PTL_CARRY_BACK_SEND)
+                name = enter_right(space, peer, c);
+        if (!name) /* what came is dead: a dead name stands for it */
+                name = ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
+        return name;
+}
+
+static void discard_rights(struct ptl_space *space, struct ptl_queued *q)
+{
+        for (unsigned i = 0; i < q->n_rights; i++) {
+                ptl_port name = enter_carried(space, q->peer, &q->carried[i]);
+                struct ptl_entry *e = ptl_space_entry(space, name);
+
+                if (e)
+                        ptl_right_drop(space, e, 1);
+        }
+}
+
+/* The reply right as a name; PTL_NULL: none, or its port is dead. */
+static ptl_port enter_reply(struct ptl_queued *q)
+{
+        if (!q->reply || !q->peer)
+                return q->reply;
+        if (PTL_UNLIKELY(ptl_link_state(&q->peer->link) == PTL_LINK_DEAD))
+                return PTL_NULL;
+        return ptl_held_once(q->peer, q->reply);
+}
+
+void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
+{
+        if (!q->opened) {
+                ptl_port reply = enter_reply(q);
+                struct ptl_entry *e = ptl_space_entry(space, reply);
+
+                if (e)
+                        ptl_right_drop(space, e, 1);
+                discard_rights(space, q);
+                for (unsigned i = 0; i < q->n_regions; i++)
+                        ptl_region_unref(space, q->regions[i].region);
+        } else if (q->bytes == PTL_BYTES_REGION) {
+                ptl_region_unref(space, q->regions[q->slot].region);
+        }
+        bytes_free(q);
+        free(q->carried);
+        free(q->regions);
+        if (q->peer)
+                ptl_peer_unref(q->peer);
+        cell_free(space, q);
+}
+
+/* In place: an item as it is received is no larger than as it was carried. */
+static void open_rights(struct ptl_space *space, struct ptl_queued *q)
+{
+        struct ptl_right_item *items = (struct ptl_right_item *)(void *)q->carried;
+
+        _Static_assert(sizeof *items <= sizeof *q->carried, "opened in place");
+        for (unsigned i = 0; i < q->n_rights; i++) {
+                struct ptl_frame_right c = q->carried[i];
+                ptl_port name = enter_carried(space, q->peer, &c);
+                struct ptl_entry *e = ptl_space_entry(space, name);
+
+                items[i].port = name;
+                items[i].disposition = e ? e->rights & ~(unsigned)PTL_RIGHT_RECEIVE : 0;
+        }
+}
+
+void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port port,
+                     struct ptl_message *m)
+{
+        *m = (struct ptl_message){
+                .data = q->data,
+                .size = q->size,
+                .port = port,
+                .reply = enter_reply(q),
+                .kind = q->kind,
+                .in_place = q->bytes == PTL_BYTES_BLOCK || q->bytes == PTL_BYTES_HOLD,
+                .sender = q->peer ? &q->peer->link.identity : NULL,
+                .opaque = {q},
+        };
+        if (PTL_UNLIKELY(q->n_rights)) {
+                open_rights(space, q);
+                m->rights = q->rights;
+                m->n_rights = q->n_rights;
+        }
+        m->n_regions = q->n_regions;
+        m->regions = q->regions;
+        if (q->bytes == PTL_BYTES_REGION) /* the last region is the bytes: the library's */
+                m->n_regions--;
+        q->opened = 1;
+}
+
+int ptl_queued_own(struct ptl_queued *q, void **ret_copy)
+{
+        void *copy = malloc(q->size ? q->size : 1);
+
+        if (!copy)
+                return -ENOMEM;
+        memcpy(copy, q->data, q->size);
+        *ret_copy = copy;
+        return 0;
+}

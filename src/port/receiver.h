@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/receiver.h - a port at the task that receives from it: its queue, limits and set
+ *
+ * States: alive (an entry with PTL_RIGHT_RECEIVE points to it) → freed. Threads that wait on it hold
+ * its name, not a pointer. The space's lock guards everything.
+ */
+#pragma once
+#include "port/peer.h"
+#include "port/space.h"
+#include <portolan/message.h>
+
+/* What a queued message's bytes are, and so how they are freed. */
+enum ptl_bytes_kind {
+        PTL_BYTES_CELL,   /* behind the struct */
+        PTL_BYTES_HEAP,   /* malloc */
+        PTL_BYTES_BLOCK,  /* a block of the sender's pool: to be given back */
+        PTL_BYTES_HOLD,   /* a frame in the sender's ring, read in place */
+        PTL_BYTES_REGION, /* region `slot` of the message */
+};
+
+enum { PTL_CARRY_LOCAL = 100 }; /* a carried right that is a name of this task with a reference */
+
+/* A message that has arrived and is not released: in a queue, or in the program's hands. */
+struct ptl_queued {
+        struct ptl_queued *next;
+        struct ptl_peer *peer; /* who sent it; a reference. NULL: this task */
+        void *data;
+        uint64_t size;
+        uint32_t kind;
+        uint32_t grant; /* the right it came through, for counting it taken; 0: none */
+        uint32_t units;
+        uint32_t reply; /* the peer's send-once right for the reply, or a local name */
+        uint32_t slot;  /* BLOCK, HOLD, REGION */
+        ptl_port notify; /* left with a full port of this task: who is told when it is taken */
+        uint32_t room;  /* bytes behind the struct */
+        uint8_t bytes;  /* enum ptl_bytes_kind */
+        uint8_t n_rights, n_regions;
+        uint8_t opened; /* the program has it: rights and regions are names and handles */
+        bool local_counted; /* counts against the port's limit for this task's own sends */
+        union {
+                struct ptl_frame_right *carried;      /* before opening */
+                const struct ptl_right_item *rights;  /* after */
+        };
+        struct ptl_region_item *regions;
+        _Alignas(16) char cell[];
+};
+
+/* A message without bytes, rights or regions, with @room bytes behind it; NULL: no memory. */
+struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room);
+
+/* Frees it and what it still owns: unopened rights are released, bytes given back. */
+void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q);
+
+/* Turns it into the program's: makes names of the rights. Fills @message. */
+void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port port,
+                     struct ptl_message *message);
+
+/* Copies bytes that lie in the sender's memory into our own. 0, -ENOMEM. May be called unlocked. */
+PTL_MUST_CHECK int ptl_queued_own(struct ptl_queued *q, void **ret_copy);
+
+struct ptl_set {
+        ptl_port name;
+        struct ptl_receiver *members; /* a ring; points to whose turn it is */
+        int descriptor;               /* eventfd of ptl_descriptor(), or -EBADF */
+};
+
+struct ptl_receiver {
+        ptl_port name;
+        uint32_t queued;
+        uint32_t limit_messages, limit_units;
+        uint32_t local, local_units; /* queued messages of this task's own sends */
+        struct ptl_queued *head, **tail;
+        struct ptl_grant *grants;
+        struct ptl_set *set;
+        struct ptl_receiver *set_next, *set_previous;
+        uint64_t ticket; /* claims must show it; 0: not published */
+        uint64_t received;
+        int descriptor; /* eventfd of ptl_descriptor(), or -EBADF */
+        bool internal;  /* a thread's reply port: counts in no listing */
+};
+
+static inline uint32_t ptl_units(uint64_t bytes)
+{
+        uint64_t units = 1 + bytes / 64;
+
+        return units > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)units;
+}
+
+/* 0 and a name, PTL_E_QUOTA, -ENOMEM. */
+PTL_MUST_CHECK int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages,
+                                    uint64_t limit_bytes, ptl_port *ret_name);
+
+/* Zero leaves that limit as it is; holders are told. */
+void ptl_receiver_set_limit(struct ptl_receiver *receiver, uint32_t limit_messages,
+                            uint64_t limit_bytes);
+
+/* The receiver of a name with the receive right, else NULL. */
+static inline struct ptl_receiver *ptl_receiver_of(const struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_space_entry(space, name);
+
+        return e && e->rights & PTL_RIGHT_RECEIVE ? e->receiver : NULL;
+}
+
+/* Destroys the port: queue, grants, membership; the entry loses the receive right. */
+void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* Puts a message at the end of the queue (consumed) and says so (space->ready). */
+void ptl_receiver_put(struct ptl_space *space, struct ptl_receiver *receiver, struct ptl_queued *q);
+
+/* Takes the first message and counts it taken; NULL: empty. */
+struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* A member of the set that has a message, members in turn; NULL: none. */
+struct ptl_receiver *ptl_set_pick(struct ptl_set *set);
+void ptl_set_join(struct ptl_set *set, struct ptl_receiver *receiver);
+void ptl_set_leave(struct ptl_receiver *receiver);
+
+/* Queues a notification of the library (PTL_NOTIFY_*); silently nothing if @notify is no port. */
+void ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
+                const char *text);
+
+/* --- rights by name (port/right.c) --- */
+
+/* Gives up @count references of the send, send-once or dead part. */
+void ptl_right_drop(struct ptl_space *space, struct ptl_entry *entry, uint32_t count);
+
+/* Turns a send or send-once right into a dead name and tells whoever asked. */
+void ptl_right_kill(struct ptl_space *space, struct ptl_entry *entry);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/regions.h - regions, and what each link knows of them by number
+ *
+ * A region that was sent on a link has a number there; sent again, only the number travels. The
+ * sender chooses numbers (0 to PTL_REGIONS_PER_LINK - 1) and retires them when it frees the region.
+ */
+#pragma once
+#include "port/peer.h"
+#include <portolan/region.h>
+
+struct ptl_region {
+        void *data; /* NULL: given away */
+        size_t size;
+        int fd; /* -EBADF: private memory, or a view that is not passed on */
+        uint32_t references;
+        bool is_private; /* a copy of our own: anonymous memory */
+        bool frozen;
+        bool foreign; /* it came from another task */
+};
+
+/* Takes @fd over on success. */
+PTL_MUST_CHECK int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret_region);
+struct ptl_region *ptl_region_ref(struct ptl_region *region);
+
+/* Gives up a reference; the last unmaps and makes every link forget it. Always NULL. */
+struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *region);
+
+/* Fills what goes into a frame; sends the descriptor if this link has not seen it. The link's lock is
+ * held. 0, PTL_E_FULL (try again), PTL_E_DEAD, PTL_E_QUOTA, -errno. */
+PTL_MUST_CHECK int ptl_region_export(struct ptl_peer *peer, struct ptl_region *region, uint32_t how,
+                                     struct ptl_frame_region *ret_frame);
+
+/* The region a frame names; a reference. PTL_E_LOST, PTL_E_MALFORMED, -errno. */
+PTL_MUST_CHECK int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *frame,
+                                     struct ptl_region **ret_region);
+
+/* The peer retires a number. */
+void ptl_region_forget(struct ptl_peer *peer, uint32_t number);
+
+/* Our RETIRE was written: the number may be used again. */
+void ptl_region_number_free(struct ptl_peer *peer, uint32_t number);
+
+
+void ptl_regions_drop(struct ptl_peer *peer);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/space.c - see space.h */
+#include "port/space.h"
+#include <string.h>
+
+void ptl_space_init(struct ptl_space *space)
+{
+        *space = (struct ptl_space){0};
+        ptl_table_init(&space->entries, sizeof(struct ptl_entry), (1u << PTL_NAME_INDEX_BITS) - 1);
+}
+
+int ptl_space_why_not(const struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
+
+        if (e && e->flags & PTL_ENTRY_FORKED && e->generation == name >> PTL_NAME_INDEX_BITS)
+                return PTL_E_FORKED;
+        return PTL_E_NAME;
+}
+
+int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights,
+                   struct ptl_entry **ret_entry)
+{
+        struct ptl_entry *e = ptl_space_entry(space, name);
+
+        if (!e)
+                return ptl_space_why_not(space, name);
+        if (!(e->rights & rights))
+                return PTL_E_RIGHT;
+        *ret_entry = e;
+        return 0;
+}
+
+ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights, struct ptl_entry **ret_entry)
+{
+        uint32_t index = ptl_table_take(&space->entries);
+        struct ptl_entry *e = ptl_table_at(&space->entries, index);
+        uint16_t generation;
+
+        if (!e)
+                return PTL_NULL;
+        generation = e->generation;
+        if (e->flags & PTL_ENTRY_FORKED) /* the parent's name stays refused as such until now */
+                generation = (generation + 1) % PTL_NAME_GENERATIONS;
+        *e = (struct ptl_entry){.index = index,
+                                .generation = generation,
+                                .rights = (uint8_t)rights,
+                                .references = 1};
+        if (ret_entry)
+                *ret_entry = e;
+        return ptl_entry_name(e);
+}
+
+void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)
+{
+        uint32_t index = entry->index;
+
+        entry->rights = 0;
+        entry->flags = 0;
+        entry->generation = (entry->generation + 1) % PTL_NAME_GENERATIONS;
+        ptl_table_give(&space->entries, index);
+}
+
+void ptl_space_fork(struct ptl_space *space)
+{
+        struct ptl_table *t = &space->entries;
+
+        t->free = 0;
+        t->used = 0;
+        /* Downwards, so that low indices are given out first again. */
+        for (uint32_t i = t->fresh - 1; i > 0; i--) {
+                struct ptl_entry *e = ptl_table_at(t, i);
+
+                if (e->rights)
+                        e->flags = PTL_ENTRY_FORKED;
+                e->rights = 0;
+                t->used++;
+                ptl_table_give(t, i);
+        }
+        space->cells = NULL;
+        space->n_cells = 0;
+        space->lefts = NULL;
+        memset(&space->counters, 0, sizeof space->counters);
+        space->lock = (struct ptl_lock){0};
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port/space.h - the name space: what each name of this task carries
+ *
+ * A name is an index (20 bits) and the generation of its table entry (12 bits). An entry is FREE or
+ * carries rights (enum ptl_right). Everything here and in the rest of port/ is guarded by the space's
+ * lock, the task's lock of DESIGN.md; it ranks before any link's lock.
+ */
+#pragma once
+#include "base/lock.h"
+#include "base/table.h"
+#include <portolan/outcome.h>
+#include <portolan/port.h>
+#include <portolan/task.h>
+
+struct ptl_peer;
+struct ptl_receiver;
+struct ptl_set;
+struct ptl_queued;
+struct ptl_left;
+
+enum {
+        PTL_NAME_INDEX_BITS = 20,
+        PTL_NAME_GENERATIONS = 1 << 12,
+        PTL_REFERENCES_MAX = 65535,
+};
+
+enum ptl_entry_flags {
+        PTL_ENTRY_BUSY = 1,    /* a send-once right that a thread is about to use up */
+        PTL_ENTRY_RELEASE = 2, /* given up; stays until its RELEASE frame is written */
+        PTL_ENTRY_FORKED = 4,  /* was the parent's when this process was forked */
+        PTL_ENTRY_LEFT = 8,    /* a message is left with the port */
+        PTL_ENTRY_CLAIM = 16,  /* a claim: its CLAIM frame is still to be written */
+};
+
+struct ptl_entry {
+        uint32_t index; /* its own; while free, base/table.h's chain */
+        uint16_t generation;
+        uint8_t rights; /* enum ptl_right; 0: free, or kept for what `flags` says */
+        uint8_t flags;
+        uint16_t references; /* of the send, send-once or dead part */
+        uint16_t released;   /* references to give back (RELEASE) */
+        uint32_t remote;     /* send, once: the right's number at the port's task; local once: its name */
+        struct ptl_peer *peer; /* the port's task; NULL: this one */
+        union {
+                struct ptl_receiver *receiver;
+                struct ptl_set *set;
+        };
+        /* What was sent through this right, and what the receiver has taken of it. */
+        uint32_t sent, sent_units, taken, taken_units, limit_messages, limit_units;
+        ptl_port notify_dead;
+        uint32_t pending_next; /* index; chain of entries with something to write to their peer */
+};
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) <= 64, "a right costs at most a line");
+
+struct ptl_space {
+        struct ptl_lock lock;
+        struct ptl_table entries;
+        struct ptl_queued *cells; /* free cells for small messages */
+        uint32_t n_cells;
+        struct ptl_peer *peers; /* all linked tasks */
+        struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
+        struct ptl_task_statistics counters;
+        /* Called with the lock held when a message was put into a receiver's queue, or it died. */
+        void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);
+};
+
+void ptl_space_init(struct ptl_space *space);
+
+/* The child's side of fork(): every name becomes the parent's, to be refused; nothing is sent. */
+void ptl_space_fork(struct ptl_space *space);
+
+static inline uint32_t ptl_name_index(ptl_port name)
+{
+        return name & ((1u << PTL_NAME_INDEX_BITS) - 1);
+}
+
+/* The entry, if the name is alive; else NULL. */
+static inline struct ptl_entry *ptl_space_entry(const struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
+
+        if (PTL_UNLIKELY(!e || e->generation != name >> PTL_NAME_INDEX_BITS || !e->rights))
+                return NULL;
+        return e;
+}
+
+/* Why ptl_space_entry() found nothing: PTL_E_FORKED or PTL_E_NAME. */
+int ptl_space_why_not(const struct ptl_space *space, ptl_port name);
+
+/* Looks a name up that must carry one of @rights; 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT. */
+PTL_MUST_CHECK int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights,
+                                  struct ptl_entry **ret_entry);
+
+/* A new entry with @rights and one reference, everything else zero; PTL_NULL at the table's limit. */
+ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights, struct ptl_entry **ret_entry);
+
+/* The name is dead from now on; the entry is free. */
+void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry);
+
+static inline ptl_port ptl_entry_name(const struct ptl_entry *entry)
+{
+        return (ptl_port)entry->generation << PTL_NAME_INDEX_BITS | entry->index;
+}

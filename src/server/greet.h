@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server/greet.h - the first packet of a connection */
+#pragma once
+#include "server/client.h"
+
+/* Welcomes a client that says HELLO, refuses one of another protocol, expels all else. */
+void greet(struct client *client, const void *packet, size_t size);

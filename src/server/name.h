@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server/name.h - names: who published what, and who waits for it
+ *
+ * A name can be in three states:
+ *
+ *   unknown    not in the map
+ *   awaited    in the map, without an owner, with at least one look-up that waits
+ *   published  in the map, with an owner; nobody waits
+ *
+ *   unknown  --LOOK_UP wait--> awaited          awaited --last CANCEL or death--> unknown
+ *   unknown, awaited --PUBLISH--> published     published --WITHDRAW, owner's death--> unknown
+ */
+#pragma once
+#include "server/client.h"
+
+struct name {
+        struct map_node in_names;
+        struct roll_entry in_published;
+        struct list of_owner;
+        struct list look_ups; /* that wait, the oldest first */
+        struct client *owner; /* NULL: awaited */
+        struct ptl_sm_publish what;
+        struct descriptor *region; /* NULL for a port */
+        size_t size;
+        char text[]; /* not terminated */
+};
+
+/**
+ * name_publish - make a name this client's
+ * @msg: PUBLISH
+ * @fd: consumed on success if a region is published; -EBADF if none came
+ * @ret_name: filled on success: to be given to name_announce() when the publisher has its answer
+ *
+ * Return: 0, PTL_E_EXISTS, PTL_E_QUOTA, PTL_E_LOST, PTL_E_MALFORMED, -errno.
+ */
+PTL_MUST_CHECK int name_publish(struct client *client, const struct ptl_server_msg *msg, int *fd,
+                                struct name **ret_name);
+
+/* Tells those who watch for it, and answers those who wait for it. */
+void name_announce(struct name *name);
+
+/* The name in @msg, if this client published it; else NULL. */
+struct name *name_find_own(const struct client *client, const struct ptl_server_msg *msg);
+
+/* @name: published; consumed. Tells those who watch for it. */
+void name_withdraw(struct name *name);
+void name_withdraw_all(struct client *client);
+
+/* LOOK_UP: answers it, or parks it. */
+void look_up(struct client *client, const struct ptl_server_msg *msg);
+
+/* Return: 0, PTL_E_NOT_FOUND (no look-up of this serial waits). */
+PTL_MUST_CHECK int look_up_cancel(struct client *client, uint32_t serial);
+void look_up_drop_all(struct client *client);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shm/outbox.c - see outbox.h; every mmap of the library is here */
+#define _GNU_SOURCE
+#include "shm/outbox.h"
+#include "base/cleanup.h"
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+enum {
+        SIZE_SEALS = F_SEAL_SHRINK | F_SEAL_GROW,
+        OUTBOX_SEALS = SIZE_SEALS | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE,
+        BLOCK = 512, /* unit of st_blocks */
+        FIRST_TAKEN = 4096,
+};
+
+static size_t page_round(size_t size)
+{
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+        return (size + page - 1) & ~(page - 1);
+}
+
+static int map(int fd, size_t size, int protection, int flags, void **ret_data)
+{
+        void *data = mmap(NULL, size, protection, flags, fd, 0);
+
+        if (data == MAP_FAILED)
+                return -errno;
+        *ret_data = data;
+        return 0;
+}
+
+static int reserve(int fd, uint64_t offset, uint64_t size)
+{
+        return fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
+}
+
+/* What a new outbox has reserved, and what its reader insists on. */
+static int reserve_first(int fd)
+{
+        int r = reserve(fd, 0, sizeof(struct ptl_outbox_head));
+
+        if (!r)
+                r = reserve(fd, PTL_OUTBOX_TAKEN, FIRST_TAKEN);
+        if (!r)
+                r = reserve(fd, PTL_OUTBOX_CLAIMED, FIRST_TAKEN);
+        return r ? r : reserve(fd, ptl_ring_level_offset(0), ptl_ring_level_size(0));
+}
+
+enum { FIRST_BYTES = 3 * 4096 + 0x10000 };
+
+static int memfd(const char *name, size_t size, int *ret_fd)
+{
+        ptl_cleanup(ptl_closep) int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+                return -errno;
+        *ret_fd = ptl_steal_fd(&fd);
+        return 0;
+}
+
+/* Populating now costs one call; later it would cost a fault per page on the first lap. */
+static void populate(const struct ptl_outbox *box)
+{
+        madvise(box->base, 4096, MADV_POPULATE_WRITE);
+        madvise(ptl_outbox_ring(box, 0), ptl_ring_level_size(0), MADV_POPULATE_WRITE);
+}
+
+int ptl_outbox_create(struct ptl_outbox *ret_box, int *ret_fd)
+{
+        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        struct ptl_outbox box;
+        void *base = NULL;
+        int r = memfd("portolan-outbox", PTL_OUTBOX_SIZE, &fd);
+
+        if (!r)
+                r = reserve_first(fd);
+        if (!r)
+                r = map(fd, PTL_OUTBOX_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, &base);
+        if (r)
+                return r;
+        if (fcntl(fd, F_ADD_SEALS, OUTBOX_SEALS) < 0) {
+                r = -errno;
+                munmap(base, PTL_OUTBOX_SIZE);
+                return r;
+        }
+        madvise(base, PTL_OUTBOX_SIZE, MADV_DONTFORK);
+        box.base = base;
+        populate(&box);
+        *ptl_outbox_head(&box) = (struct ptl_outbox_head){.magic = PTL_OUTBOX_MAGIC,
+                                                          .version = PTL_OUTBOX_VERSION,
+                                                          .size = PTL_OUTBOX_SIZE,
+                                                          .bell.cpu = UINT32_MAX};
+        *ret_box = box;
+        *ret_fd = ptl_steal_fd(&fd);
+        return 0;
+}
+
+/* Is @fd memory that nobody can take away under its reader? */
+static int check_sealed(int fd, int seals, uint64_t size, uint64_t blocks_bytes)
+{
+        struct statfs fs;
+        struct stat st;
+        int have = fcntl(fd, F_GET_SEALS);
+
+        if (have < 0)
+                return errno == EINVAL ? PTL_E_MALFORMED : -errno;
+        if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+                return -errno;
+        if ((have & seals) != seals || (unsigned long)fs.f_type != TMPFS_MAGIC ||
+            (uint64_t)st.st_size < size || (uint64_t)st.st_blocks * BLOCK < blocks_bytes)
+                return PTL_E_MALFORMED;
+        return 0;
+}
+
+int ptl_outbox_attach(int fd, struct ptl_outbox *ret_box)
+{
+        struct ptl_outbox_head head;
+        void *base = NULL;
+        int r = check_sealed(fd, OUTBOX_SEALS, PTL_OUTBOX_SIZE, FIRST_BYTES);
+        struct stat st;
+
+        if (!r && fstat(fd, &st) < 0)
+                r = -errno;
+        if (!r)
+                r = map(fd, PTL_OUTBOX_SIZE, PROT_READ, MAP_SHARED, &base);
+        if (r)
+                return r;
+        madvise(base, PTL_OUTBOX_SIZE, MADV_DONTFORK);
+        memcpy(&head, base, offsetof(struct ptl_outbox_head, consumed));
+        if (head.magic != PTL_OUTBOX_MAGIC)
+                r = PTL_E_MALFORMED;
+        else if (head.version != PTL_OUTBOX_VERSION) /* before the size: another layout has another */
+                r = PTL_E_VERSION;
+        else if (head.size != PTL_OUTBOX_SIZE || (uint64_t)st.st_size != PTL_OUTBOX_SIZE)
+                r = PTL_E_MALFORMED;
+        if (r) {
+                munmap(base, PTL_OUTBOX_SIZE);
+                return r;
+        }
+        ret_box->base = base;
+        return 0;
+}
+
+void ptl_outbox_unmap(struct ptl_outbox *box)
+{
+        if (box->base)
+                munmap(box->base, PTL_OUTBOX_SIZE);
+        box->base = NULL;
+}
+
+int ptl_outbox_reserve(const struct ptl_outbox *box, uint64_t offset, uint64_t size)
+{
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), from = offset & ~(page - 1);
+
+        if (madvise(box->base + from, offset + size - from, MADV_POPULATE_WRITE) == 0)
+                return 0;
+        if (errno != EINVAL)
+                return errno == EFAULT ? -ENOSPC : -errno;
+        /* A kernel before 5.14. As good as relaxed: pages are touched, what stands there stays. */
+        for (uint64_t at = from; at < offset + size; at += page)
+                ptl_add((_Atomic uint32_t *)(void *)(box->base + at), 0);
+        return 0;
+}
+
+int ptl_memory_create(size_t size, int *ret_fd, void **ret_data)
+{
+        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        size_t whole = page_round(size);
+        void *data = NULL;
+        int r = memfd("portolan-region", whole, &fd);
+
+        if (!r)
+                r = reserve(fd, 0, whole);
+        if (!r && fcntl(fd, F_ADD_SEALS, SIZE_SEALS) < 0)
+                r = -errno;
+        if (!r)
+                r = map(fd, whole, PROT_READ | PROT_WRITE, MAP_SHARED, &data);
+        if (r)
+                return r;
+        madvise(data, whole, MADV_DONTFORK);
+        *ret_data = data;
+        *ret_fd = ptl_steal_fd(&fd);
+        return 0;
+}
+
+int ptl_memory_attach(int fd, size_t size, bool frozen, void **ret_data)
+{
+        size_t whole = page_round(size);
+        int seals = SIZE_SEALS | (frozen ? F_SEAL_WRITE : 0);
+        int r = check_sealed(fd, seals, whole, whole);
+
+        if (!r)
+                r = map(fd, whole, PROT_READ | PROT_WRITE, frozen ? MAP_PRIVATE : MAP_SHARED, ret_data);
+        if (!r)
+                madvise(*ret_data, whole, MADV_DONTFORK);
+        return r;
+}
+
+void ptl_memory_unmap(void *data, size_t size)
+{
+        if (data)
+                munmap(data, page_round(size));
+}
+
+int ptl_memory_private(size_t size, void **ret_data)
+{
+        int r = map(-1, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ret_data);
+
+        if (!r)
+                madvise(*ret_data, page_round(size), MADV_HUGEPAGE);
+        return r;
+}

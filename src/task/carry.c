@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/carry.c - see carry.h */
+#include "task/carry.h"
+#include "port/regions.h"
+
+/* What right a disposition needs. */
+static unsigned needs(uint32_t disposition)
+{
+        switch ((enum ptl_disposition)disposition) {
+        case PTL_COPY_SEND:
+        case PTL_MOVE_SEND:
+                return PTL_RIGHT_SEND | PTL_RIGHT_DEAD;
+        case PTL_MAKE_SEND:
+        case PTL_MAKE_SEND_ONCE:
+                return PTL_RIGHT_RECEIVE;
+        case PTL_MOVE_SEND_ONCE:
+                return PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD;
+        }
+        return 0;
+}
+
+static bool is_move(const struct ptl_right_item *item)
+{
+        return item->disposition == PTL_MOVE_SEND || item->disposition == PTL_MOVE_SEND_ONCE;
+}
+
+/* How many references of this item's name the message moves. */
+static size_t moved(const struct ptl_outgoing *out, ptl_port port)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < out->n_rights; i++)
+                n += is_move(&out->rights[i]) && out->rights[i].port == port;
+        return n;
+}
+
+static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
+                       const struct ptl_outgoing *out, const struct ptl_right_item *item)
+{
+        unsigned rights = needs(item->disposition);
+        struct ptl_entry *e;
+        int r;
+
+        if (!rights)
+                return PTL_E_INVALID;
+        r = ptl_space_look(&task->space, item->port, rights, &e);
+        if (r)
+                return r;
+        if (e->flags & PTL_ENTRY_BUSY || (is_move(item) && moved(out, item->port) > e->references))
+                return PTL_E_RIGHT;
+        if (peer && e->peer && e->peer != peer)
+                return PTL_E_UNSUPPORTED; /* a third task's port */
+        return 0;
+}
+
+static int check_region(const struct ptl_outgoing *out, size_t i)
+{
+        const struct ptl_region_item *item = &out->regions[i];
+
+        if (!item->region || item->reserved ||
+            (item->how != PTL_REGION_VOLATILE && item->how != PTL_REGION_ISOLATED))
+                return PTL_E_INVALID;
+        if (!item->region->data || item->region->fd < 0)
+                return PTL_E_RIGHT;
+        for (size_t k = 0; k < i; k++)
+                if (out->regions[k].region == item->region)
+                        return PTL_E_INVALID; /* twice in one message */
+        return 0;
+}
+
+int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
+                    const struct ptl_outgoing *out)
+{
+        int r = 0;
+
+        if (out->n_rights > PTL_MESSAGE_RIGHTS_MAX || out->n_regions > PTL_MESSAGE_REGIONS_MAX)
+                return PTL_E_TOO_BIG;
+        if ((out->n_rights && !out->rights) || (out->n_regions && !out->regions))
+                return PTL_E_INVALID;
+        for (size_t i = 0; !r && i < out->n_rights; i++)
+                r = check_right(task, peer, out, &out->rights[i]);
+        for (size_t i = 0; !r && i < out->n_regions; i++)
+                r = check_region(out, i);
+        return r;
+}
+
+static uint32_t grant(struct ptl_peer *peer, struct ptl_receiver *receiver, struct ptl_frame_right *f,
+                      bool once)
+{
+        f->what = once ? PTL_CARRY_ONCE : PTL_CARRY_SEND;
+        f->right = once ? ptl_grant_once(peer, receiver) : ptl_grant_send(peer, receiver);
+        f->limit_messages = receiver->limit_messages;
+        f->limit_units = receiver->limit_units;
+        return f->right;
+}
+
+/* 0 is returned only where a grant was needed and the peer's table is full. */
+static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
+                           const struct ptl_right_item *item, struct ptl_frame_right *f)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, item->port);
+        bool once = item->disposition == PTL_MAKE_SEND_ONCE || item->disposition == PTL_MOVE_SEND_ONCE;
+
+        if (e->rights & PTL_RIGHT_RECEIVE)
+                return grant(peer, e->receiver, f, once);
+        if (e->rights & PTL_RIGHT_SEND_ONCE && !e->peer) { /* a send-once right to our own port */
+                struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
+
+                if (r)
+                        return grant(peer, r, f, true);
+        }
+        *f = (struct ptl_frame_right){.what = PTL_CARRY_DEAD};
+        if (e->peer == peer && !(e->rights & PTL_RIGHT_DEAD)) {
+                f->what = once ? PTL_CARRY_BACK_ONCE : PTL_CARRY_BACK_SEND;
+                f->right = e->remote;
+        }
+        return 1;
+}
+
+void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *rights, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                bool granted = rights[i].what == PTL_CARRY_SEND || rights[i].what == PTL_CARRY_ONCE;
+                struct ptl_grant *g = granted ? ptl_grant_find(peer, rights[i].right) : NULL;
+
+                if (g && --g->references == 0)
+                        ptl_grant_free(g);
+        }
+}
+
+int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out,
+                    struct ptl_frame_right *ret)
+{
+        for (size_t i = 0; i < out->n_rights; i++) {
+                if (fill_right(task, peer, &out->rights[i], &ret[i]))
+                        continue;
+                ptl_carry_revoke(peer, ret, i);
+                return PTL_E_QUOTA;
+        }
+        return 0;
+}
+
+/* A send-once right that went home: its number is the peer's again. */
+static void forget_once(struct ptl_task *task, struct ptl_entry *e)
+{
+        struct ptl_peer *peer = e->peer;
+
+        ptl_space_remove(&task->space, e);
+        if (!peer)
+                return;
+        ptl_held_forget(peer, e->remote);
+        ptl_peer_unref(peer);
+}
+
+void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out)
+{
+        for (size_t i = 0; i < out->n_rights; i++) {
+                struct ptl_entry *e = ptl_space_entry(&task->space, out->rights[i].port);
+
+                if (!e || !is_move(&out->rights[i]))
+                        continue;
+                if (e->rights & PTL_RIGHT_SEND_ONCE)
+                        forget_once(task, e);
+                else
+                        ptl_right_drop(&task->space, e, 1);
+        }
+        for (size_t i = 0; peer && i < out->n_regions; i++)
+                if (out->regions[i].how == PTL_REGION_ISOLATED)
+                        ptl_region_unref(&task->space, out->regions[i].region);
+}
+
+static ptl_port local_right(struct ptl_task *task, const struct ptl_right_item *item)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, item->port), *once;
+        ptl_port name;
+
+        switch ((enum ptl_disposition)item->disposition) {
+        case PTL_MAKE_SEND:
+                e->rights |= PTL_RIGHT_SEND;
+                /* fallthrough */
+        case PTL_COPY_SEND:
+                if (e->references < PTL_REFERENCES_MAX)
+                        e->references++;
+                return item->port;
+        case PTL_MOVE_SEND:
+        case PTL_MOVE_SEND_ONCE:
+                return item->port;
+        case PTL_MAKE_SEND_ONCE:
+                name = ptl_space_insert(&task->space, PTL_RIGHT_SEND_ONCE, &once);
+                if (name)
+                        once->remote = item->port;
+                return name;
+        }
+        return PTL_NULL;
+}
+
+int ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out,
+                    struct ptl_frame_right *ret)
+{
+        for (size_t i = 0; i < out->n_rights; i++) {
+                ptl_port name = local_right(task, &out->rights[i]);
+
+                if (!name)
+                        return PTL_E_QUOTA;
+                ret[i] = (struct ptl_frame_right){.what = PTL_CARRY_LOCAL, .right = name};
+        }
+        return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task/carry.h - rights and regions on their way out
+ *
+ * Two steps, as everything that moves rights: check (may fail, changes nothing), then take.
+ */
+#pragma once
+#include "port/peer.h"
+#include "task/task.h"
+
+/* May these rights go to @peer (NULL: this task)? 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT,
+ * PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_UNSUPPORTED. */
+PTL_MUST_CHECK int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
+                                   const struct ptl_outgoing *out);
+
+/* Grants what is granted; fills one element a right. PTL_E_QUOTA, and then nothing is granted. */
+PTL_MUST_CHECK int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer,
+                                   const struct ptl_outgoing *out, struct ptl_frame_right *ret);
+
+/* Undoes ptl_carry_grant(). */
+void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *rights, size_t count);
+
+/* The message is published: takes from the sender what was moved. */
+void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out);
+
+/* To this task itself: the rights as names with references of their own. Cannot fail after the check
+ * but for PTL_E_QUOTA. */
+PTL_MUST_CHECK int ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out,
+                                   struct ptl_frame_right *ret);

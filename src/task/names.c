@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/names.c - publish, look up, watch (portolan/name.h) */
+#include "port/regions.h"
+#include "shm/outbox.h"
+#include "task/task.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static int check_name(const char *name, bool may_be_empty)
+{
+        if (!name || (!*name && !may_be_empty))
+                return PTL_E_INVALID;
+        return strnlen(name, PTL_NAME_MAX + 1) > PTL_NAME_MAX ? PTL_E_TOO_BIG : 0;
+}
+
+static void set_name(struct ptl_server_msg *msg, const char *name)
+{
+        msg->name_size = strlen(name);
+        memcpy(msg->name, name, msg->name_size + 1);
+}
+
+/* Enters with the lock held, the name checked. */
+static int enter(struct ptl_task **ret_task, const char *name, bool may_be_empty)
+{
+        int r = check_name(name, may_be_empty);
+
+        if (!r)
+                r = ptl_task_enter(ret_task);
+        if (!r)
+                ptl_lock(&(*ret_task)->space.lock);
+        return r;
+}
+
+static int leave(struct ptl_task *task, int r)
+{
+        ptl_unlock(&task->space.lock);
+        return r;
+}
+
+/* Asks, and takes a RESULT's outcome for its own. */
+static int ask_result(struct ptl_task *task, struct ptl_request *request)
+{
+        int r = ptl_server_ask(task, request, PTL_NOW);
+
+        ptl_close(request->answer_fd);
+        if (r)
+                return r == PTL_E_TIMEOUT ? PTL_E_NO_SERVER : r;
+        return request->answer.type == PTL_SM_RESULT ? request->answer.result.outcome : PTL_E_MALFORMED;
+}
+
+/* --- publishing --- */
+
+/* The low half is the port's name, so that a claim is found by one look; the rest cannot be guessed. */
+static int make_ticket(struct ptl_receiver *receiver)
+{
+        uint32_t secret;
+
+        if (receiver->ticket)
+                return 0;
+        do {
+                if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+                        return -errno;
+        } while (!secret);
+        receiver->ticket = (uint64_t)secret << 32 | receiver->name;
+        return 0;
+}
+
+static struct ptl_published **find_published(struct ptl_task *task, const char *name)
+{
+        struct ptl_published **at = &task->server.published;
+
+        while (*at && strcmp((*at)->name, name))
+                at = &(*at)->next;
+        return at;
+}
+
+static int publish(struct ptl_task *task, const char *name, const struct ptl_sm_publish *body, int fd)
+{
+        struct ptl_request request = {.msg = {.type = PTL_SM_PUBLISH, .publish = *body}, .fd = fd};
+        struct ptl_published *p;
+        int r;
+
+        if (*find_published(task, name))
+                return PTL_E_EXISTS;
+        p = calloc(1, sizeof *p);
+        if (!p)
+                return -ENOMEM;
+        p->body = *body;
+        p->fd = -EBADF;
+        strcpy(p->name, name);
+        if (fd >= 0) {
+                p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+                if (p->fd < 0) {
+                        free(p);
+                        return -errno;
+                }
+        }
+        set_name(&request.msg, name);
+        r = ask_result(task, &request);
+        if (r) {
+                ptl_close(p->fd);
+                free(p);
+                return r;
+        }
+        p->next = task->server.published;
+        task->server.published = p;
+        return 0;
+}
+
+int ptl_name_publish(const char *name, ptl_port port)
+{
+        struct ptl_sm_publish body = {.kind = PTL_SM_KIND_PORT};
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task, name, false);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r)
+                r = make_ticket(e->receiver);
+        if (r)
+                return leave(task, r);
+        body.ticket = e->receiver->ticket;
+        body.limit_messages = e->receiver->limit_messages;
+        body.limit_bytes = (uint64_t)e->receiver->limit_units * 64;
+        return leave(task, publish(task, name, &body, -EBADF));
+}
+
+int ptl_region_publish(const char *name, const struct ptl_region *region)
+{
+        struct ptl_sm_publish body = {.kind = PTL_SM_KIND_REGION};
+        struct ptl_task *task;
+        int r;
+
+        if (!region)
+                return PTL_E_INVALID;
+        r = enter(&task, name, false);
+        if (r)
+                return r;
+        if (!region->data || region->fd < 0 || region->frozen || region->foreign)
+                return leave(task, PTL_E_RIGHT);
+        body.size = region->size;
+        return leave(task, publish(task, name, &body, region->fd));
+}
+
+int ptl_name_withdraw(const char *name)
+{
+        struct ptl_request request = {.msg = {.type = PTL_SM_WITHDRAW}, .fd = -EBADF};
+        struct ptl_published **at, *p;
+        struct ptl_task *task;
+        int r = enter(&task, name, false);
+
+        if (r)
+                return r;
+        at = find_published(task, name);
+        p = *at;
+        if (!p)
+                return leave(task, PTL_E_NOT_FOUND);
+        *at = p->next; /* first: a server that comes back must not be told of it again */
+        ptl_close(p->fd);
+        free(p);
+        set_name(&request.msg, name);
+        r = ask_result(task, &request);
+        return leave(task, r == PTL_E_NOT_FOUND ? 0 : r);
+}
+
+void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket)
+{
+        struct ptl_published **at = &task->server.published;
+
+        while (*at) {
+                struct ptl_published *p = *at;
+                struct ptl_server_msg msg = {.type = PTL_SM_WITHDRAW};
+
+                if (p->body.ticket != ticket || p->body.kind != PTL_SM_KIND_PORT) {
+                        at = &p->next;
+                        continue;
+                }
+                *at = p->next;
+                set_name(&msg, p->name);
+                ptl_server_tell(task, &msg);
+                ptl_close(p->fd);
+                free(p);
+        }
+}
+
+/* --- looking up --- */
+
+static int found_own(struct ptl_task *task, const struct ptl_sm_found *found, ptl_port *ret_port)
+{
+        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, (ptl_port)found->ticket);
+        struct ptl_entry *e;
+
+        if (!receiver || receiver->ticket != found->ticket)
+                return PTL_E_NOT_FOUND;
+        e = ptl_space_entry(&task->space, receiver->name);
+        if (e->references == PTL_REFERENCES_MAX)
+                return PTL_E_QUOTA;
+        e->rights |= PTL_RIGHT_SEND;
+        e->references++;
+        *ret_port = receiver->name;
+        return 0;
+}
+
+/* The server thinks that we have met; if we have no link (any more), it introduces us again. */
+static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_socket)
+{
+        struct ptl_request request = {.msg = {.type = PTL_SM_INTRODUCE, .task.id = id}, .fd = -EBADF};
+        int r = ptl_server_ask(task, &request, PTL_NOW);
+
+        if (r)
+                return r;
+        if (request.answer.type == PTL_SM_FOUND && request.answer_fd >= 0) {
+                *ret_socket = request.answer_fd;
+                return 0;
+        }
+        ptl_close(request.answer_fd);
+        return request.answer.type == PTL_SM_RESULT && request.answer.result.outcome
+                       ? request.answer.result.outcome
+                       : PTL_E_MALFORMED;
+}
+
+static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int *fd,
+                   struct ptl_peer **ret_peer)
+{
+        struct ptl_peer *peer = found->link ? NULL : ptl_task_find_peer(task, found->owner.task);
+        int r;
+
+        if (peer) {
+                *ret_peer = peer;
+                return 0;
+        }
+        if (*fd < 0) {
+                r = found->link ? PTL_E_LOST : introduce(task, found->owner.task, fd);
+                if (r == PTL_E_LOST)
+                        r = introduce(task, found->owner.task, fd);
+                if (r)
+                        return r;
+        }
+        r = ptl_task_link(task, *fd, &found->owner, ret_peer);
+        if (!r)
+                (void)ptl_steal_fd(fd);
+        return r;
+}
+
+static int found_port(struct ptl_task *task, const struct ptl_sm_found *found, int *fd,
+                      ptl_port *ret_port)
+{
+        struct ptl_task_id me = task->identity.task;
+        struct ptl_peer *peer;
+        ptl_port name;
+        int r;
+
+        if (found->kind != PTL_SM_KIND_PORT)
+                return PTL_E_RIGHT;
+        if (found->owner.task.high == me.high && found->owner.task.low == me.low)
+                return found_own(task, found, ret_port);
+        r = link_to(task, found, fd, &peer);
+        if (r)
+                return r;
+        name = ptl_held_claim(peer, found->ticket, found->limit_messages,
+                              (uint32_t)(found->limit_bytes / 64));
+        if (!name)
+                return PTL_E_QUOTA;
+        ptl_control_flush(peer);
+        *ret_port = name;
+        return 0;
+}
+
+/* Asks for a name; the answer is a FOUND. */
+static int look_up(struct ptl_task *task, const char *name, struct ptl_request *request,
+                   ptl_time deadline)
+{
+        int r;
+
+        *request = (struct ptl_request){.msg = {.type = PTL_SM_LOOK_UP}, .fd = -EBADF};
+        request->msg.look_up.wait = deadline != PTL_NOW;
+        set_name(&request->msg, name);
+        r = ptl_server_ask(task, request, deadline);
+        if (r == PTL_E_TIMEOUT && deadline == PTL_NOW)
+                return PTL_E_NO_SERVER;
+        if (r)
+                return r;
+        if (request->answer.type == PTL_SM_FOUND)
+                return 0;
+        ptl_close(request->answer_fd);
+        return request->answer.type == PTL_SM_RESULT && request->answer.result.outcome
+                       ? request->answer.result.outcome
+                       : PTL_E_MALFORMED;
+}
+
+int ptl_name_look_up(const char *name, ptl_port *ret_port, ptl_time deadline)
+{
+        struct ptl_request request;
+        struct ptl_task *task;
+        int r;
+
+        if (!ret_port)
+                return PTL_E_INVALID;
+        r = enter(&task, name, false);
+        if (r)
+                return r;
+        r = look_up(task, name, &request, deadline);
+        if (!r) {
+                r = found_port(task, &request.answer.found, &request.answer_fd, ret_port);
+                ptl_close(request.answer_fd);
+        }
+        return leave(task, r);
+}
+
+int ptl_region_look_up(const char *name, struct ptl_region **ret_region, ptl_time deadline)
+{
+        struct ptl_request request;
+        struct ptl_task *task;
+        void *data = NULL;
+        int r;
+
+        if (!ret_region)
+                return PTL_E_INVALID;
+        r = enter(&task, name, false);
+        if (r)
+                return r;
+        r = look_up(task, name, &request, deadline);
+        if (r)
+                return leave(task, r);
+        if (request.answer.found.kind != PTL_SM_KIND_REGION)
+                r = PTL_E_RIGHT;
+        else if (request.answer_fd < 0)
+                r = PTL_E_LOST;
+        else
+                r = ptl_memory_attach(request.answer_fd, request.answer.found.size, false, &data);
+        if (!r) {
+                r = ptl_region_wrap(request.answer_fd, data, request.answer.found.size, ret_region);
+                if (r)
+                        ptl_memory_unmap(data, request.answer.found.size);
+        }
+        if (r)
+                ptl_close(request.answer_fd);
+        else
+                (*ret_region)->foreign = true;
+        return leave(task, r);
+}
+
+/* --- watching --- */
+
+static struct ptl_watch **find_watch(struct ptl_task *task, ptl_port notify)
+{
+        struct ptl_watch **at = &task->server.watches;
+
+        while (*at && (*at)->notify != notify)
+                at = &(*at)->next;
+        return at;
+}
+
+static int unwatch(struct ptl_task *task, ptl_port notify)
+{
+        struct ptl_watch **at = find_watch(task, notify), *w = *at;
+        struct ptl_request request = {.msg = {.type = PTL_SM_UNWATCH}, .fd = -EBADF};
+        int r;
+
+        if (!w)
+                return 0;
+        *at = w->next;
+        request.msg.watch.cookie = w->cookie;
+        free(w);
+        r = ask_result(task, &request);
+        return r == PTL_E_NOT_FOUND ? 0 : r;
+}
+
+int ptl_name_watch(const char *prefix, ptl_port notify)
+{
+        struct ptl_request request = {.msg = {.type = PTL_SM_WATCH}, .fd = -EBADF};
+        static uint64_t cookies;
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        struct ptl_watch *w;
+        int r = enter(&task, prefix ? prefix : "", true);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, notify, PTL_RIGHT_RECEIVE, &e);
+        if (!r)
+                r = unwatch(task, notify);
+        if (r || !prefix)
+                return leave(task, r);
+        w = calloc(1, sizeof *w);
+        if (!w)
+                return leave(task, -ENOMEM);
+        w->cookie = ++cookies;
+        w->notify = notify;
+        strcpy(w->prefix, prefix);
+        w->next = task->server.watches; /* before asking: events may overtake the result */
+        task->server.watches = w;
+        request.msg.watch.cookie = w->cookie;
+        set_name(&request.msg, prefix);
+        r = ask_result(task, &request);
+        if (r) {
+                struct ptl_watch **at = find_watch(task, notify);
+
+                if (*at == w) {
+                        *at = w->next;
+                        free(w);
+                }
+        }
+        return leave(task, r);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/ports.c - ports, rights and sets: the public calls (portolan/port.h) */
+#include "task/task.h"
+#include <string.h>
+
+/* Enters and takes the lock; the cleanup lets it go. */
+static int enter(struct ptl_task **ret_task)
+{
+        int r = ptl_task_enter(ret_task);
+
+        if (!r)
+                ptl_lock(&(*ret_task)->space.lock);
+        return r;
+}
+
+static int leave(struct ptl_task *task, int r)
+{
+        ptl_unlock(&task->space.lock);
+        return r;
+}
+
+static bool options_are_valid(const struct ptl_port_options *o)
+{
+        return !o || (o->limit_messages <= PTL_LIMIT_MESSAGES_MAX && !o->reserved);
+}
+
+int ptl_port_new(ptl_port *ret_port, const struct ptl_port_options *options)
+{
+        struct ptl_task *task;
+        int r;
+
+        if (!ret_port || !options_are_valid(options))
+                return PTL_E_INVALID;
+        r = enter(&task);
+        if (r)
+                return r;
+        return leave(task, ptl_receiver_new(&task->space, options ? options->limit_messages : 0,
+                                            options ? options->limit_bytes : 0, ret_port));
+}
+
+int ptl_port_free(ptl_port port)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r) {
+                if (e->receiver->ticket)
+                        ptl_names_of_port_end(task, e->receiver->ticket);
+                ptl_receiver_free(&task->space, e->receiver);
+        }
+        return leave(task, r);
+}
+
+int ptl_port_set_limit(ptl_port port, const struct ptl_port_options *options)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r;
+
+        if (!options || !options_are_valid(options))
+                return PTL_E_INVALID;
+        r = enter(&task);
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r)
+                ptl_receiver_set_limit(e->receiver, options->limit_messages, options->limit_bytes);
+        return leave(task, r);
+}
+
+int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r;
+
+        if (!ret_status)
+                return PTL_E_INVALID;
+        r = enter(&task);
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, ~0u, &e);
+        if (!r) {
+                *ret_status = (struct ptl_port_status){.rights = e->rights, .references = e->references};
+                if (e->peer)
+                        ret_status->peer_pid = e->peer->link.identity.pid;
+                if (e->rights & PTL_RIGHT_RECEIVE) {
+                        struct ptl_receiver *receiver = e->receiver;
+
+                        ret_status->queued = receiver->queued;
+                        ret_status->limit_messages = receiver->limit_messages;
+                        ret_status->limit_bytes = (uint64_t)receiver->limit_units * 64;
+                        ret_status->set = receiver->set ? receiver->set->name : PTL_NULL;
+                        ret_status->received = receiver->received;
+                }
+        }
+        return leave(task, r);
+}
+
+int ptl_right_make_send(ptl_port port)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r && e->references == PTL_REFERENCES_MAX)
+                r = PTL_E_QUOTA;
+        if (!r) {
+                e->rights |= PTL_RIGHT_SEND;
+                e->references++;
+        }
+        return leave(task, r);
+}
+
+int ptl_right_ref(ptl_port port)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_SEND | PTL_RIGHT_DEAD, &e);
+        if (!r && e->references == PTL_REFERENCES_MAX)
+                r = PTL_E_QUOTA;
+        if (!r)
+                e->references++;
+        return leave(task, r);
+}
+
+int ptl_right_release(ptl_port port)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port,
+                           PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD, &e);
+        if (!r)
+                ptl_right_drop(&task->space, e, 1);
+        return leave(task, r);
+}
+
+int ptl_right_notify_dead(ptl_port port, ptl_port notify)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e, *n;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port,
+                           PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD, &e);
+        if (!r && notify)
+                r = ptl_space_look(&task->space, notify, PTL_RIGHT_RECEIVE, &n);
+        if (!r) {
+                e->notify_dead = notify;
+                if (e->rights & PTL_RIGHT_DEAD)
+                        ptl_right_kill(&task->space, e); /* dead already: told at once */
+        }
+        return leave(task, r);
+}
+
+int ptl_set_new(ptl_port *ret_set)
+{
+        struct ptl_set *set;
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r;
+
+        if (!ret_set)
+                return PTL_E_INVALID;
+        r = enter(&task);
+        if (r)
+                return r;
+        set = calloc(1, sizeof *set);
+        if (!set)
+                return leave(task, -ENOMEM);
+        set->descriptor = -EBADF;
+        set->name = ptl_space_insert(&task->space, PTL_RIGHT_SET, &e);
+        if (!set->name) {
+                free(set);
+                return leave(task, PTL_E_QUOTA);
+        }
+        e->set = set;
+        *ret_set = set->name;
+        return leave(task, 0);
+}
+
+int ptl_set_free(ptl_port set)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &e);
+        if (!r) {
+                struct ptl_set *s = e->set;
+
+                while (s->members)
+                        ptl_set_leave(s->members);
+                ptl_space_remove(&task->space, e);
+                ptl_wait_forget_set(task, s);
+                ptl_close(s->descriptor);
+                free(s);
+        }
+        return leave(task, r);
+}
+
+int ptl_set_add(ptl_port set, ptl_port port)
+{
+        struct ptl_task *task;
+        struct ptl_entry *e, *s = NULL;
+        int r = enter(&task);
+
+        if (r)
+                return r;
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r && set)
+                r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &s);
+        if (!r && s)
+                ptl_set_join(s->set, e->receiver);
+        else if (!r && e->receiver->set)
+                ptl_set_leave(e->receiver);
+        if (!r && e->receiver->head)
+                task->space.ready(&task->space, e->receiver);
+        return leave(task, r);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/receive.c - receiving: from the port's queue, else straight from a ring */
+#include "task/receive.h"
+#include <string.h>
+
+enum { KNOWN_FLAGS = PTL_IN_PLACE };
+
+/* Which port or set; done anew after each time the lock was let go. */
+static int resolve(struct ptl_task *task, ptl_port port, struct ptl_want *want)
+{
+        struct ptl_entry *e;
+        int r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SET, &e);
+
+        want->receiver = NULL;
+        want->set = NULL;
+        if (PTL_UNLIKELY(r))
+                return r;
+        if (PTL_LIKELY(e->rights & PTL_RIGHT_RECEIVE))
+                want->receiver = e->receiver;
+        else
+                want->set = e->set;
+        return 0;
+}
+
+/* From the queue, or what was delivered straight to us. */
+static struct ptl_queued *take(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
+{
+        struct ptl_queued *q = want->got;
+        struct ptl_receiver *r = q ? want->from : want->receiver ? want->receiver
+                                                                  : ptl_set_pick(want->set);
+
+        if (q)
+                want->got = NULL;
+        else if (r)
+                q = ptl_receiver_take(&task->space, r);
+        if (q)
+                *ret_from = r->name;
+        return q;
+}
+
+struct message_wait {
+        struct ptl_waiter waiter;
+        struct ptl_queued *queued;
+        ptl_port from;
+        int outcome;
+};
+
+static bool message_check(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct message_wait *w = PTL_CONTAINER(waiter, struct message_wait, waiter);
+
+        if (w->queued)
+                return true;
+        if (!waiter->want.got && resolve(task, waiter->port, &waiter->want)) {
+                w->outcome = PTL_E_DEAD; /* it was there when we began to wait */
+                return true;
+        }
+        w->queued = take(task, &waiter->want, &w->from);
+        return w->queued != NULL;
+}
+
+/* Nothing is there, says who looked; if the task is to stay armed, look once more behind the arming. */
+static struct ptl_queued *look(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
+{
+        struct ptl_queued *q;
+
+        do {
+                ptl_wait_look(task, want);
+                q = take(task, want, ret_from);
+        } while (!q && !ptl_wait_stay_armed(task));
+        return q;
+}
+
+static int wait_for_message(struct ptl_task *task, ptl_port port, bool in_place, ptl_time deadline,
+                            struct ptl_queued **ret_queued, ptl_port *ret_from)
+{
+        struct message_wait w = {.waiter = {.kind = PTL_WAITS_MESSAGE,
+                                            .check = message_check,
+                                            .port = port,
+                                            .want.in_place = in_place}};
+        int r = ptl_wait_for(task, &w.waiter, deadline);
+
+        if (!r)
+                r = w.outcome;
+        if (r)
+                return r;
+        *ret_queued = w.queued;
+        *ret_from = w.from;
+        return 0;
+}
+
+/* An eventfd of ours that says "something may be there" is emptied when nothing is. */
+static void quiet(int fd)
+{
+        uint64_t count;
+
+        if (PTL_UNLIKELY(fd >= 0))
+                (void)!read(fd, &count, sizeof count);
+}
+
+int ptl_receive_locked(struct ptl_task *task, ptl_port port, bool in_place, ptl_time deadline,
+                       struct ptl_queued **ret_queued, ptl_port *ret_from)
+{
+        struct ptl_want want = {.in_place = in_place};
+        struct ptl_queued *q;
+        int r = resolve(task, port, &want);
+
+        if (PTL_UNLIKELY(r))
+                return r;
+        ptl_wait_tick(task);
+        q = take(task, &want, ret_from);
+        if (!q && deadline == PTL_NOW) {
+                quiet(want.receiver ? want.receiver->descriptor : want.set->descriptor);
+                q = look(task, &want, ret_from);
+                if (!q)
+                        return PTL_E_EMPTY;
+        }
+        if (!q) {
+                r = wait_for_message(task, port, in_place, deadline, &q, ret_from);
+                if (r)
+                        return r;
+        }
+        task->space.counters.received++;
+        task->space.counters.received_bytes += q->size;
+        *ret_queued = q;
+        return 0;
+}
+
+void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from,
+                      struct ptl_message *message)
+{
+        ptl_queued_open(&task->space, q, from, message);
+        if (!message->sender)
+                message->sender = &task->identity;
+}
+
+int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned flags,
+                     ptl_time deadline)
+{
+        struct ptl_queued *q;
+        struct ptl_task *task;
+        ptl_port from;
+        int r = ptl_task_enter(&task);
+
+        if (PTL_UNLIKELY(r))
+                return r;
+        if (PTL_UNLIKELY(!ret_message || flags & ~(unsigned)KNOWN_FLAGS))
+                return PTL_E_INVALID;
+        ptl_lock(&task->space.lock);
+        r = ptl_receive_locked(task, port, flags & PTL_IN_PLACE, deadline, &q, &from);
+        if (PTL_LIKELY(!r))
+                ptl_receive_open(task, q, from, ret_message);
+        ptl_unlock(&task->space.lock);
+        return r;
+}
+
+int ptl_receive(ptl_port port, struct ptl_message *ret_message, ptl_time deadline)
+{
+        return ptl_receive_with(port, ret_message, 0, deadline);
+}
+
+int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t max, size_t *ret_count,
+                      unsigned flags, ptl_time deadline)
+{
+        size_t n = 0;
+        int r;
+
+        if (!ret_messages || !ret_count || max == 0)
+                return PTL_E_INVALID;
+        r = ptl_receive_with(port, &ret_messages[0], flags, deadline);
+        if (r)
+                return r;
+        for (n = 1; n < max; n++)
+                if (ptl_receive_with(port, &ret_messages[n], flags, PTL_NOW))
+                        break;
+        *ret_count = n;
+        return 0;
+}
+
+void ptl_message_release(struct ptl_message *message)
+{
+        struct ptl_task *task = &ptl_the_task;
+        struct ptl_queued *q = message ? message->opaque[0] : NULL;
+        struct ptl_entry *e;
+
+        if (!message)
+                return;
+        if (q && task->started) {
+                ptl_lock(&task->space.lock);
+                e = message->reply ? ptl_space_entry(&task->space, message->reply) : NULL;
+                if (PTL_UNLIKELY(e != NULL))
+                        ptl_right_drop(&task->space, e, 1);
+                ptl_queued_free(&task->space, q);
+                ptl_unlock(&task->space.lock);
+        }
+        memset(message, 0, sizeof *message);
+}

@@ -1,0 +1,710 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/send.c - sending: find the right, look at its window, write the frame */
+#include "task/send.h"
+#include "link/trace_frame.h"
+#include "port/regions.h"
+#include "task/carry.h"
+#include <string.h>
+
+/* A message that was left with a full port; reported when it is taken. */
+struct ptl_left {
+        struct ptl_left *next;
+        ptl_port port, notify;
+        uint32_t sequence; /* of the right: taken when `taken` has reached it */
+};
+
+/* --- windows --- */
+
+/* Believes the receiver's count only between its last value and what was sent. */
+static void refresh_taken(struct ptl_entry *e)
+{
+        struct ptl_link *link = &e->peer->link;
+        bool claimed = ptl_right_is_claimed(e->remote);
+        uint64_t seen;
+        uint32_t messages;
+
+        if (!link->peer.base)
+                return;
+        /* E6 */
+        seen = ptl_load_acquire(ptl_outbox_taken(&link->peer, claimed) + ptl_right_index(e->remote));
+        messages = (uint32_t)seen;
+        if (messages - e->taken > e->sent - e->taken)
+                return;
+        e->taken = messages;
+        if ((uint32_t)(seen >> 32) - e->taken_units <= e->sent_units - e->taken_units)
+                e->taken_units = (uint32_t)(seen >> 32);
+}
+
+static bool fits(const struct ptl_entry *e, uint32_t units)
+{
+        uint32_t queued = e->sent - e->taken;
+
+        return queued < e->limit_messages &&
+               (queued == 0 || e->sent_units - e->taken_units + units <= e->limit_units);
+}
+
+bool ptl_send_has_window(struct ptl_entry *e, uint32_t units)
+{
+        if (PTL_LIKELY(fits(e, units)))
+                return true;
+        refresh_taken(e);
+        return fits(e, units);
+}
+
+/* --- messages left with ports --- */
+
+static int leave_with(struct ptl_task *task, struct ptl_entry *e, ptl_port notify)
+{
+        struct ptl_left *left = malloc(sizeof *left);
+
+        if (!left)
+                return -ENOMEM;
+        *left = (struct ptl_left){.next = task->space.lefts,
+                                  .port = ptl_entry_name(e),
+                                  .notify = notify,
+                                  .sequence = e->sent};
+        e->flags |= PTL_ENTRY_LEFT;
+        task->space.lefts = left;
+        return 0;
+}
+
+/* A dead port takes nothing any more: the one who left a message with it hears of that too. */
+static bool was_taken(struct ptl_task *task, const struct ptl_left *left)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, left->port);
+
+        if (!e || !(e->rights & PTL_RIGHT_SEND) || !e->peer)
+                return true;
+        refresh_taken(e);
+        if ((int32_t)(e->taken - left->sequence) < 0)
+                return false;
+        e->flags &= (uint8_t)~PTL_ENTRY_LEFT;
+        return true;
+}
+
+void ptl_left_check(struct ptl_task *task)
+{
+        struct ptl_left **at = &task->space.lefts;
+
+        while (*at) {
+                struct ptl_left *left = *at;
+
+                if (!was_taken(task, left)) {
+                        at = &left->next;
+                        continue;
+                }
+                *at = left->next;
+                ptl_notify(&task->space, left->notify, PTL_NOTIFY_MESSAGE_ACCEPTED, left->port, NULL);
+                free(left);
+        }
+}
+
+/* --- to a port of our own --- */
+
+static int check_reply(struct ptl_task *task, const struct ptl_sending *s)
+{
+        struct ptl_entry *e;
+
+        if (s->reply_port) {
+                int r = ptl_space_look(&task->space, s->reply_port, PTL_RIGHT_RECEIVE, &e);
+
+                if (r)
+                        return r;
+        }
+        return s->notify ? ptl_space_look(&task->space, s->notify, PTL_RIGHT_RECEIVE, &e) : 0;
+}
+
+static bool local_fits(const struct ptl_receiver *r, uint32_t units)
+{
+        return r->local < r->limit_messages && (!r->local || r->local_units + units <= r->limit_units);
+}
+
+static int local_extras(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
+{
+        int r;
+
+        if (out->n_rights) {
+                q->carried = calloc(out->n_rights, sizeof *q->carried);
+                if (!q->carried)
+                        return -ENOMEM;
+        }
+        if (out->n_regions) {
+                q->regions = calloc(out->n_regions, sizeof *q->regions);
+                if (!q->regions)
+                        return -ENOMEM;
+        }
+        r = ptl_carry_local(task, out, q->carried);
+        if (r)
+                return r;
+        q->n_rights = (uint8_t)out->n_rights;
+        for (size_t i = 0; i < out->n_regions; i++) {
+                q->regions[i] = out->regions[i];
+                if (out->regions[i].how == PTL_REGION_VOLATILE) /* isolated: the handle itself moves */
+                        ptl_region_ref(out->regions[i].region);
+        }
+        q->n_regions = (uint8_t)out->n_regions;
+        return 0;
+}
+
+static int local_message(struct ptl_task *task, const struct ptl_sending *s,
+                         struct ptl_queued **ret_queued)
+{
+        struct ptl_queued *q = ptl_queued_new(&task->space, s->size);
+        struct ptl_entry *once;
+        int r = 0;
+
+        if (!q)
+                return -ENOMEM;
+        if (s->size)
+                memcpy(q->data, s->data, s->size);
+        q->size = s->size;
+        q->kind = s->kind;
+        q->units = ptl_units(s->size);
+        if (s->extras)
+                r = local_extras(task, q, s->extras);
+        if (!r && s->reply_port) {
+                q->reply = ptl_space_insert(&task->space, PTL_RIGHT_SEND_ONCE, &once);
+                if (q->reply)
+                        once->remote = s->reply_port;
+                else
+                        r = PTL_E_QUOTA;
+        }
+        if (r) {
+                q->n_rights = q->n_regions = 0; /* still the caller's */
+                ptl_queued_free(&task->space, q);
+                return r;
+        }
+        *ret_queued = q;
+        return 0;
+}
+
+static int send_local(struct ptl_task *task, struct ptl_receiver *receiver, bool once,
+                      struct ptl_sending *s)
+{
+        uint32_t units = ptl_units(s->size);
+        struct ptl_queued *q;
+        int r = s->extras ? ptl_carry_check(task, NULL, s->extras) : 0;
+
+        if (r)
+                return r;
+        if (!once && !local_fits(receiver, units) && !s->leave)
+                return PTL_E_FULL;
+        if (!once && s->leave && receiver->local > receiver->limit_messages)
+                return PTL_E_FULL;
+        r = local_message(task, s, &q);
+        if (r)
+                return r;
+        if (!once) {
+                q->local_counted = true;
+                receiver->local++;
+                receiver->local_units += units;
+        }
+        q->notify = s->leave && receiver->local > receiver->limit_messages ? s->notify : PTL_NULL;
+        ptl_receiver_put(&task->space, receiver, q);
+        return 0;
+}
+
+/* --- to another task --- */
+
+static int mint_reply(struct ptl_task *task, struct ptl_peer *peer, struct ptl_sending *s)
+{
+        if (!s->reply_port)
+                return 0;
+        s->minted = ptl_grant_once(peer, ptl_receiver_of(&task->space, s->reply_port));
+        if (PTL_UNLIKELY(!s->minted))
+                return PTL_E_QUOTA;
+        s->minted_peer = peer;
+        ptl_wait_heat(task, peer); /* the answer will come there */
+        return 0;
+}
+
+/* Room in the ring: in a larger level before the caller has to wait. */
+static int reserve(struct ptl_task *task, struct ptl_link *link, uint32_t length,
+                   struct ptl_ring_slot *slot)
+{
+        int r = ptl_ring_reserve(&link->tx, length, PTL_RING_RESERVE, slot);
+
+        if (PTL_LIKELY(r != PTL_E_FULL))
+                return r;
+        if (!link->tx.peer_consumed || ptl_ring_grow(&link->tx))
+                return PTL_E_FULL;
+        task->space.counters.rings_grown++;
+        return ptl_ring_reserve(&link->tx, length, PTL_RING_RESERVE, slot);
+}
+
+static void publish(struct ptl_link *link, const struct ptl_ring_slot *slot, enum ptl_frame_kind kind,
+                    uint32_t length, const struct ptl_frame_head *head)
+{
+        ptl_ring_publish(&link->tx, slot, kind, length, head);
+        link->frames_sent++;
+        if (PTL_UNLIKELY(ptl_trace_on)) {
+                struct ptl_frame_head shown = *head;
+
+                shown.word = ptl_frame_word(slot->position, length, kind);
+                shown.sequence = link->tx.sequence - 1;
+                ptl_trace_frame(&link->identity, true, &shown, slot->body);
+        }
+}
+
+static int write_plain(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
+{
+        struct ptl_link *link = &e->peer->link;
+        bool block = s->block >= 0;
+        uint32_t length = block ? sizeof(struct ptl_frame_block) : (uint32_t)s->size;
+        struct ptl_frame_head head = {.right = e->remote, .aux = s->kind};
+        struct ptl_ring_slot slot;
+        int r = reserve(task, link, length, &slot);
+
+        if (PTL_UNLIKELY(r))
+                return r;
+        r = mint_reply(task, e->peer, s);
+        if (PTL_UNLIKELY(r))
+                return r;
+        head.token = s->minted;
+        if (PTL_UNLIKELY(block)) {
+                struct ptl_frame_block body = {.offset = ptl_pool_offset(link->pool, (unsigned)s->block),
+                                               .slot = (uint32_t)s->block,
+                                               .size = s->size};
+
+                ptl_pool_give(link->pool, (unsigned)s->block);
+                ptl_copy_shared(slot.body, &body, sizeof body);
+                s->block = -1;
+        } else {
+                ptl_link_copy(link, slot.body, s->data, s->size);
+        }
+        publish(link, &slot, block ? PTL_FRAME_BLOCK : PTL_FRAME_INLINE, length, &head);
+        return 0;
+}
+
+/* The bytes of a message larger than the pool, as a region of its own. */
+static int wrap_bytes(const struct ptl_sending *s, struct ptl_region **ret_region)
+{
+        void *data;
+        int fd, r = ptl_memory_create(s->size, &fd, &data);
+
+        if (r)
+                return r;
+        memcpy(data, s->data, s->size);
+        r = ptl_region_wrap(fd, data, s->size, ret_region);
+        if (r) {
+                ptl_memory_unmap(data, s->size);
+                ptl_close(fd);
+        }
+        return r;
+}
+
+static int export_regions(struct ptl_peer *peer, const struct ptl_sending *s, struct ptl_region *bytes,
+                          struct ptl_rich *rich)
+{
+        int r = 0;
+
+        for (size_t i = 0; !r && s->extras && i < s->extras->n_regions; i++)
+                r = ptl_region_export(peer, s->extras->regions[i].region, s->extras->regions[i].how,
+                                      &rich->regions[rich->n_regions++]);
+        if (!r && bytes) {
+                rich->where = PTL_WHERE_REGION;
+                rich->block.slot = rich->n_regions;
+                rich->block.size = s->size;
+                r = ptl_region_export(peer, bytes, PTL_REGION_VOLATILE,
+                                      &rich->regions[rich->n_regions++]);
+        }
+        return r;
+}
+
+/* The link's lock is held; the slot is reserved: nothing can fail behind the exports. */
+static int fill_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
+                     struct ptl_region *bytes, struct ptl_rich *rich)
+{
+        struct ptl_peer *peer = e->peer;
+        int r = s->extras ? ptl_carry_grant(task, peer, s->extras, rich->rights) : 0;
+
+        if (r)
+                return r;
+        rich->n_rights = s->extras ? (uint32_t)s->extras->n_rights : 0;
+        r = mint_reply(task, peer, s);
+        if (!r)
+                r = export_regions(peer, s, bytes, rich);
+        if (!r)
+                return 0;
+        ptl_carry_revoke(peer, rich->rights, rich->n_rights);
+        if (s->minted)
+                ptl_grant_free(ptl_grant_find(peer, s->minted));
+        s->minted = 0;
+        return r;
+}
+
+static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
+                      struct ptl_region *bytes)
+{
+        size_t n_rights = s->extras ? s->extras->n_rights : 0;
+        size_t n_regions = (s->extras ? s->extras->n_regions : 0) + (bytes != NULL);
+        size_t head_size = ptl_rich_head_size((uint32_t)n_rights, (uint32_t)n_regions);
+        uint32_t length = (uint32_t)(head_size + (bytes || s->block >= 0 ? 0 : s->size));
+        struct ptl_link *link = &e->peer->link;
+        struct ptl_frame_head head = {.right = e->remote, .aux = s->kind};
+        struct ptl_rich rich;
+        struct ptl_ring_slot slot;
+        int r;
+
+        rich.n_rights = rich.n_regions = 0;
+        rich.where = PTL_WHERE_INLINE;
+        rich.block = (struct ptl_frame_block){0};
+        r = reserve(task, link, length, &slot);
+        if (!r)
+                r = fill_rich(task, e, s, bytes, &rich);
+        if (r)
+                return r;
+        if (s->block >= 0) {
+                rich.where = PTL_WHERE_BLOCK;
+                rich.block = (struct ptl_frame_block){ptl_pool_offset(link->pool, (unsigned)s->block),
+                                                      (uint32_t)s->block, s->size};
+                ptl_pool_give(link->pool, (unsigned)s->block);
+                s->block = -1;
+        }
+        ptl_rich_encode(&rich, slot.body);
+        if (rich.where == PTL_WHERE_INLINE && s->size)
+                ptl_copy_shared((char *)slot.body + head_size, s->data, s->size);
+        head.token = s->minted;
+        publish(link, &slot, PTL_FRAME_RICH, length, &head);
+        return 0;
+}
+
+static int write_message(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
+                         struct ptl_region *bytes)
+{
+        struct ptl_link *link = &e->peer->link;
+        int r;
+
+        if (PTL_UNLIKELY(ptl_control_is_pending(e->peer)))
+                ptl_control_flush(e->peer); /* claims go before what is sent through them */
+        if (PTL_UNLIKELY(e->flags & PTL_ENTRY_CLAIM))
+                return PTL_E_FULL;
+        ptl_lock(&link->lock);
+        if (PTL_UNLIKELY(ptl_link_state(link) == PTL_LINK_DEAD))
+                r = PTL_E_DEAD;
+        else if (PTL_UNLIKELY((s->extras && (s->extras->n_rights || s->extras->n_regions)) || bytes))
+                r = write_rich(task, e, s, bytes);
+        else
+                r = write_plain(task, e, s);
+        if (PTL_LIKELY(!r))
+                ptl_link_bell(link);
+        ptl_unlock(&link->lock);
+        return r;
+}
+
+/* The frame is out: the right counts it, or is used up. */
+static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, uint32_t units)
+{
+        struct ptl_peer *peer = e->peer;
+
+        task->space.counters.sent++;
+        task->space.counters.sent_bytes += s->size;
+        if (e->rights & PTL_RIGHT_SEND) {
+                e->sent++;
+                e->sent_units += units;
+        }
+        ptl_peer_ref(peer);
+        if (e->rights & PTL_RIGHT_SEND_ONCE) {
+                ptl_held_forget(peer, e->remote);
+                ptl_space_remove(&task->space, e);
+                ptl_peer_unref(peer);
+        }
+        if (s->extras)
+                ptl_carry_commit(task, peer, s->extras);
+        ptl_peer_unref(peer);
+}
+
+/* May a message that finds the queue full be left with the port? One for each right. */
+static int check_leave(const struct ptl_entry *e, const struct ptl_sending *s)
+{
+        return s->leave && !(e->flags & PTL_ENTRY_LEFT) ? 0 : PTL_E_FULL;
+}
+
+static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
+                       struct ptl_region *bytes)
+{
+        uint32_t units = ptl_units(s->size);
+        bool leave = false;
+        ptl_port name = ptl_entry_name(e);
+        int r;
+
+        if (PTL_UNLIKELY(s->block >= 0 && s->block_peer != e->peer))
+                return PTL_E_NAME; /* the name was freed and given out again meanwhile */
+        if (s->extras) {
+                r = ptl_carry_check(task, e->peer, s->extras);
+                if (r)
+                        return r;
+        }
+        if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_send_has_window(e, units))) {
+                r = check_leave(e, s);
+                if (r)
+                        return r;
+                leave = true;
+        }
+        r = write_message(task, e, s, bytes);
+        if (PTL_UNLIKELY(r))
+                return r;
+        commit(task, e, s, units);
+        if (PTL_UNLIKELY(leave)) {
+                e = ptl_space_entry(&task->space, name);
+                if (e)
+                        return leave_with(task, e, s->notify);
+        }
+        return 0;
+}
+
+static int send_once_local(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
+{
+        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, e->remote);
+        int r;
+
+        if (!receiver)
+                return PTL_E_DEAD;
+        r = send_local(task, receiver, true, s);
+        if (!r) {
+                ptl_space_remove(&task->space, e);
+                if (s->extras)
+                        ptl_carry_commit(task, NULL, &(struct ptl_outgoing){0});
+        }
+        return r;
+}
+
+/* One attempt; PTL_E_FULL: nothing happened, try again when there is room. */
+static int attempt(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
+                   struct ptl_region *bytes)
+{
+        struct ptl_entry *e;
+        int r = ptl_space_look(&task->space, port,
+                               PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_RECEIVE | PTL_RIGHT_DEAD,
+                               &e);
+
+        if (PTL_LIKELY(!r) && PTL_UNLIKELY(s->reply_port || s->notify))
+                r = check_reply(task, s);
+        if (PTL_UNLIKELY(r))
+                return r;
+        if (PTL_LIKELY(e->peer && !(e->rights & PTL_RIGHT_DEAD)))
+                return send_remote(task, e, s, bytes);
+        if (e->rights & PTL_RIGHT_DEAD)
+                return PTL_E_DEAD;
+        if (e->rights & PTL_RIGHT_RECEIVE) {
+                r = send_local(task, e->receiver, false, s);
+                if (!r) {
+                        task->space.counters.sent++;
+                        task->space.counters.sent_bytes += s->size;
+                }
+                return r;
+        }
+        return send_once_local(task, e, s);
+}
+
+/* --- waiting for room --- */
+
+struct room_wait {
+        struct ptl_waiter waiter;
+        ptl_port port;
+        struct ptl_sending *sending;
+        struct ptl_region *bytes;
+        int outcome;
+        /* For the hint: what the peer's words were. */
+        const _Atomic uint64_t *consumed, *taken;
+        uint64_t saw_consumed, saw_taken;
+};
+
+/* Remembers the words whose change makes another attempt worth while. */
+static void remember_words(struct ptl_task *task, struct room_wait *w)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, w->port);
+        struct ptl_link *link = e && e->peer ? &e->peer->link : NULL;
+
+        w->consumed = w->taken = NULL;
+        if (!link || !link->peer.base)
+                return;
+        w->consumed = &ptl_outbox_head(&link->peer)->consumed;
+        w->taken = ptl_outbox_taken(&link->peer, ptl_right_is_claimed(e->remote)) +
+                   ptl_right_index(e->remote);
+        w->saw_consumed = link->tx.consumed;
+        w->saw_taken = (uint64_t)e->taken_units << 32 | e->taken;
+}
+
+static bool room_check(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct room_wait *w = PTL_CONTAINER(waiter, struct room_wait, waiter);
+
+        w->outcome = attempt(task, w->port, w->sending, w->bytes);
+        if (w->outcome != PTL_E_FULL)
+                return true;
+        remember_words(task, w);
+        return false;
+}
+
+/* The peer cannot be unlinked while we poll (W3: only the leader unlinks), so its words are there. */
+static bool room_hint(const struct ptl_waiter *waiter)
+{
+        const struct room_wait *w = PTL_CONTAINER(waiter, struct room_wait, waiter);
+
+        return w->consumed && (ptl_load_relaxed(w->consumed) != w->saw_consumed || /* relaxed: hints */
+                               ptl_load_relaxed(w->taken) != w->saw_taken);        /* relaxed: hints */
+}
+
+static int wait_and_send(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
+                         struct ptl_region *bytes, ptl_time deadline)
+{
+        struct room_wait w = {.waiter = {.kind = PTL_WAITS_ROOM, .check = room_check, .hint = room_hint},
+                              .port = port,
+                              .sending = s,
+                              .bytes = bytes};
+
+        task->space.counters.waits_full++;
+        return ptl_wait_for(task, &w.waiter, deadline) ? PTL_E_TIMEOUT : w.outcome;
+}
+
+static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
+                        struct ptl_region *bytes, ptl_time deadline)
+{
+        int r = attempt(task, port, s, bytes);
+
+        if (PTL_LIKELY(r != PTL_E_FULL) || deadline == PTL_NOW || s->leave)
+                return r;
+        return wait_and_send(task, port, s, bytes, deadline);
+}
+
+/* --- large payloads --- */
+
+struct block_wait {
+        struct ptl_waiter waiter;
+        ptl_port port;
+        size_t size;
+        int slot;
+        int outcome;
+        struct ptl_peer *peer;
+};
+
+/* A block of the link that @port is on; outcome PTL_E_FULL: none now. */
+static bool block_check(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct block_wait *w = PTL_CONTAINER(waiter, struct block_wait, waiter);
+        struct ptl_entry *e = ptl_space_entry(&task->space, w->port);
+        struct ptl_link *link;
+
+        w->outcome = 0;
+        w->slot = -1;
+        if (!e || !e->peer || e->rights & PTL_RIGHT_DEAD)
+                return true; /* the attempt to send will say why */
+        link = &e->peer->link;
+        ptl_lock(&link->lock);
+        w->slot = ptl_link_state(link) == PTL_LINK_DEAD ? -1 : ptl_link_block_reserve(link, w->size);
+        ptl_unlock(&link->lock);
+        if (w->slot == -1 && ptl_link_state(link) != PTL_LINK_DEAD)
+                w->outcome = PTL_E_FULL;
+        else if (w->slot < -1)
+                w->outcome = w->slot;
+        else if (w->slot >= 0)
+                w->peer = ptl_peer_ref(e->peer);
+        return w->outcome != PTL_E_FULL;
+}
+
+static bool block_hint(const struct ptl_waiter *waiter)
+{
+        (void)waiter;
+        return true; /* asking again is what tells */
+}
+
+int ptl_block_reserve(struct ptl_task *task, ptl_port port, size_t size, ptl_time deadline,
+                      int *ret_slot, struct ptl_peer **ret_peer)
+{
+        struct block_wait w = {
+                .waiter = {.kind = PTL_WAITS_ROOM, .check = block_check, .hint = block_hint},
+                .port = port,
+                .size = size};
+
+        if (!block_check(task, &w.waiter)) {
+                if (deadline == PTL_NOW)
+                        return PTL_E_FULL;
+                task->space.counters.waits_full++;
+                if (ptl_wait_for(task, &w.waiter, deadline))
+                        return PTL_E_TIMEOUT;
+        }
+        if (w.outcome)
+                return w.outcome;
+        *ret_slot = w.slot;
+        *ret_peer = w.peer;
+        return 0;
+}
+
+void ptl_block_cancel(struct ptl_peer *peer, int slot)
+{
+        ptl_lock(&peer->link.lock);
+        if (slot >= 0)
+                ptl_pool_cancel(peer->link.pool, (unsigned)slot);
+        ptl_unlock(&peer->link.lock);
+        ptl_peer_unref(peer);
+}
+
+/* Copies into a block without the task's lock, so that other threads go on meanwhile. */
+static int send_block(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
+{
+        struct ptl_peer *peer = NULL;
+        int r = ptl_block_reserve(task, port, s->size, deadline, &s->block, &peer);
+
+        if (r)
+                return r;
+        if (s->block < 0) /* a port of our own, or a dead one */
+                return send_or_wait(task, port, s, NULL, deadline);
+        ptl_unlock(&task->space.lock);
+        ptl_link_copy(&peer->link, ptl_link_block(&peer->link, (unsigned)s->block), s->data, s->size);
+        ptl_lock(&task->space.lock);
+        s->block_peer = peer;
+        r = send_or_wait(task, port, s, NULL, deadline);
+        ptl_block_cancel(peer, s->block);
+        return r;
+}
+
+static int send_region(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, port);
+        struct ptl_region *bytes = NULL;
+        int r = 0;
+
+        if (e && e->peer) {
+                ptl_unlock(&task->space.lock);
+                r = wrap_bytes(s, &bytes);
+                ptl_lock(&task->space.lock);
+        }
+        if (!r)
+                r = send_or_wait(task, port, s, bytes, deadline);
+        ptl_region_unref(&task->space, bytes);
+        return r;
+}
+
+int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
+{
+        size_t head = s->extras ? ptl_rich_head_size((uint32_t)s->extras->n_rights,
+                                                     (uint32_t)s->extras->n_regions)
+                                : 0;
+
+        if (PTL_LIKELY(s->size + head <= PTL_INLINE_MAX) || s->block >= 0)
+                return send_or_wait(task, port, s, NULL, deadline);
+        if (s->size <= PTL_BLOCK_MAX)
+                return send_block(task, port, s, deadline);
+        return send_region(task, port, s, deadline);
+}
+
+/* --- the public calls --- */
+
+int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
+{
+        struct ptl_sending s = {.data = data, .size = size, .block = -1};
+        struct ptl_task *task;
+        int r = ptl_task_enter(&task);
+
+        if (PTL_UNLIKELY(r))
+                return r;
+        if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
+                return PTL_E_TOO_BIG;
+        if (PTL_UNLIKELY(!data && size))
+                return PTL_E_INVALID;
+        ptl_lock(&task->space.lock);
+        r = ptl_send_locked(task, port, &s, deadline);
+        ptl_unlock(&task->space.lock);
+        return r;
+}

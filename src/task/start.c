@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/start.c - becoming a task, forking, leaving; links come and go (task.h) */
+#define _GNU_SOURCE
+#include "link/trace_frame.h"
+#include "port/regions.h"
+#include "task/call.h"
+#include "task/send.h"
+#include "task/task.h"
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+struct ptl_task ptl_the_task;
+
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+
+/* Called with the lock held: a queue has something, or its port is gone. */
+static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
+{
+        struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
+        uint64_t one = 1;
+
+        if (PTL_UNLIKELY(task->wait.waiters != NULL)) {
+                ptl_wait_signal_receiver(task, receiver);
+                if (task->wait.waits_room)
+                        ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
+        }
+        if (PTL_UNLIKELY(receiver->descriptor >= 0))
+                (void)!write(receiver->descriptor, &one, sizeof one);
+        if (PTL_UNLIKELY(receiver->set && receiver->set->descriptor >= 0))
+                (void)!write(receiver->set->descriptor, &one, sizeof one);
+}
+
+/* A word that the kernel clears in a child: forks that pass our handlers by are noticed by it. */
+static int make_alive(struct ptl_task *task)
+{
+        _Atomic uint32_t *word = (void *)task->alive;
+
+        if (!word) {
+                word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                if (word == MAP_FAILED)
+                        return -errno;
+                madvise((void *)word, 4096, MADV_WIPEONFORK);
+                task->alive = word;
+        }
+        ptl_store_relaxed(word, 1); /* relaxed: read by this process's threads after its start */
+        return 0;
+}
+
+static void choose_wait(struct ptl_wait_state *w)
+{
+        const char *how = secure_getenv("PORTOLAN_WAIT");
+
+        if (how && !strcmp(how, "spin"))
+                w->how = PTL_WAIT_SPIN;
+        else if (how && !strcmp(how, "block"))
+                w->how = PTL_WAIT_BLOCK;
+}
+
+static void before_fork(void)
+{
+        pthread_mutex_lock(&starting);
+        ptl_lock(&ptl_the_task.space.lock);
+}
+
+static void parent_after_fork(void)
+{
+        ptl_unlock(&ptl_the_task.space.lock);
+        pthread_mutex_unlock(&starting);
+}
+
+/*
+ * The child is a new task. The outboxes are not mapped in it (MADV_DONTFORK); descriptors it has copies
+ * of are closed, so that they neither keep links alive nor haunt the parent's epoll set.
+ */
+static void forget_all(void)
+{
+        struct ptl_task *task = &ptl_the_task;
+        struct ptl_peer *peer = task->space.peers;
+
+        task->space.peers = NULL;
+        while (peer) {
+                struct ptl_peer *next = peer->next;
+
+                peer->link.mine.base = peer->link.peer.base = NULL;
+                ptl_link_fini(&peer->link);
+                peer = next; /* its tables are small and stay: names may point to it, never used */
+        }
+        ptl_server_fini(task, true);
+        ptl_wait_fini(&task->wait);
+        ptl_space_fork(&task->space);
+        ptl_call_forked();
+        task->started = false;
+}
+
+static void child_after_fork(void)
+{
+        if (ptl_the_task.started)
+                forget_all();
+        else
+                ptl_the_task.space.lock = (struct ptl_lock){0};
+        pthread_mutex_unlock(&starting);
+}
+
+static void register_fork(void)
+{
+        static bool registered;
+
+        if (!registered)
+                registered = pthread_atfork(before_fork, parent_after_fork, child_after_fork) == 0;
+}
+
+static int start_locked(struct ptl_task *task)
+{
+        int r;
+
+        if (task->started && task->alive && !ptl_load_relaxed(task->alive)) /* relaxed: see enter */
+                forget_all(); /* by a bare clone(): late, but before anything is used */
+        if (task->started)
+                return 0;
+        if (!task->epoch)
+                ptl_space_init(&task->space);
+        r = make_alive(task);
+        if (!r)
+                r = ptl_wait_init(&task->wait);
+        if (r)
+                return r;
+        ptl_trace_start();
+        choose_wait(&task->wait);
+        ptl_server_init(&task->server);
+        register_fork();
+        task->space.ready = on_ready;
+        task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
+        task->epoch++;
+        task->started = true;
+        return 0;
+}
+
+int ptl_task_start(void)
+{
+        int r;
+
+        pthread_mutex_lock(&starting);
+        r = start_locked(&ptl_the_task);
+        pthread_mutex_unlock(&starting);
+        return r;
+}
+
+struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task_id id)
+{
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next)
+                if (p->link.identity.task.high == id.high && p->link.identity.task.low == id.low &&
+                    ptl_link_state(&p->link) != PTL_LINK_DEAD)
+                        return p;
+        return NULL;
+}
+
+int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *identity,
+                  struct ptl_peer **ret_peer)
+{
+        struct ptl_peer *peer;
+        int r = ptl_peer_new(&task->space, socket, identity, &peer);
+
+        if (r)
+                return r;
+        r = ptl_wait_watch(task, peer);
+        if (r) {
+                peer->link.socket = -EBADF; /* not consumed */
+                ptl_peer_unref(peer);
+                return r;
+        }
+        peer->next = task->space.peers;
+        task->space.peers = peer;
+        task->space.counters.links_made++;
+        if (ptl_trace_on)
+                ptl_trace_line("link with pid %d", (int)identity->pid);
+        *ret_peer = peer;
+        return 0;
+}
+
+static void forget(struct ptl_task *task, struct ptl_peer *peer)
+{
+        struct ptl_peer **at = &task->space.peers;
+
+        while (*at && *at != peer)
+                at = &(*at)->next;
+        if (*at)
+                *at = peer->next;
+}
+
+/* What a dead peer had published is delivered first: whole messages only are in its ring. */
+static void drain_rest(struct ptl_peer *peer)
+{
+        while (peer->link.peer.base && ptl_ring_ready(&peer->link.rx))
+                if (ptl_deliver(peer, NULL, UINT32_MAX))
+                        return;
+}
+
+void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
+{
+        if (peer->reaped)
+                return;
+        if (ptl_trace_on)
+                ptl_trace_line("link with pid %d ends", (int)peer->link.identity.pid);
+        peer->reaped = true;
+        ptl_peer_ref(peer);
+        drain_rest(peer);
+        ptl_lock(&peer->link.lock);
+        ptl_link_kill(&peer->link); /* under both locks: senders look under either */
+        ptl_unlock(&peer->link.lock);
+        ptl_wait_unwatch(task, peer);
+        ptl_peer_died(peer);
+        forget(task, peer);
+        ptl_peer_unref(peer); /* the list's */
+        ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
+        ptl_left_check(task);
+        ptl_peer_unref(peer);
+}
+
+static void free_names(struct ptl_space *space)
+{
+        for (uint32_t i = 1; i < space->entries.fresh; i++) {
+                struct ptl_entry *e = ptl_table_at(&space->entries, i);
+
+                if (e->rights & PTL_RIGHT_RECEIVE)
+                        ptl_receiver_free(space, e->receiver);
+        }
+        for (uint32_t i = 1; i < space->entries.fresh; i++) {
+                struct ptl_entry *e = ptl_table_at(&space->entries, i);
+
+                if (e->rights & PTL_RIGHT_SET) {
+                        ptl_close(e->set->descriptor);
+                        free(e->set);
+                }
+                if (e->rights)
+                        ptl_space_remove(space, e);
+        }
+}
+
+static void leave_locked(struct ptl_task *task)
+{
+        while (task->space.peers)
+                ptl_task_unlink(task, task->space.peers);
+        ptl_server_fini(task, false);
+        free_names(&task->space);
+        ptl_call_left();
+        ptl_wait_fini(&task->wait);
+        while (task->space.cells) {
+                struct ptl_queued *q = task->space.cells;
+
+                task->space.cells = q->next;
+                free(q);
+        }
+        task->space.n_cells = 0;
+        task->started = false;
+}
+
+int ptl_task_leave(void)
+{
+        struct ptl_task *task = &ptl_the_task;
+        int r = 0;
+
+        if (!task->started)
+                return 0;
+        ptl_lock(&task->space.lock);
+        if (task->wait.waiters)
+                r = PTL_E_BUSY;
+        else
+                leave_locked(task);
+        ptl_unlock(&task->space.lock);
+        return r;
+}
+
+/* dlclose, exit: peers learn of it from the kernel anyway; memory checkers like it tidy. */
+__attribute__((destructor)) static void at_exit(void)
+{
+        struct ptl_task *task = &ptl_the_task;
+
+        /* relaxed: as in ptl_task_enter() */
+        if (task->started && task->alive && ptl_load_relaxed(task->alive) && !task->wait.waiters)
+                (void)ptl_task_leave();
+        ptl_trace_stop();
+}
+
+const char *ptl_version(void) { return PTL_VERSION; }

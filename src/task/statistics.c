@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/statistics.c - counters, identity, ways of waiting, descriptors (portolan/task.h) */
+#define _GNU_SOURCE
+#include "task/task.h"
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+enum { POLL_MAX_NS = 10000000, POLL_DEFAULT_NS = 50000 };
+
+static uint32_t ring_bytes(const struct ptl_link *link)
+{
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i <= link->tx.level; i++)
+                sum += ptl_ring_level_size(i);
+        return (uint32_t)sum;
+}
+
+int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
+{
+        struct ptl_task *task;
+        int r;
+
+        if (!ret_statistics)
+                return PTL_E_INVALID;
+        r = ptl_task_enter(&task);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        *ret_statistics = task->space.counters;
+        ret_statistics->names = task->space.entries.used;
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
+                ret_statistics->links++;
+                ret_statistics->bells_rung += p->link.bells_rung;
+                ret_statistics->link_bytes += 3 * 4096 + ring_bytes(&p->link) + p->link.pool_reserved;
+        }
+        ptl_unlock(&task->space.lock);
+        return 0;
+}
+
+static struct ptl_link_statistics statistics_of(const struct ptl_peer *p)
+{
+        const struct ptl_link *link = &p->link;
+
+        return (struct ptl_link_statistics){
+                .peer = link->identity,
+                .sent = link->frames_sent,
+                .received = link->frames_received,
+                .bells_rung = link->bells_rung,
+                .bells_heard = link->bells_heard,
+                .lies = link->lies,
+                .ring_bytes = ring_bytes(link),
+                .pool_bytes = link->pool_reserved,
+                .rights_granted = p->granted.used + p->claimed.used,
+                .rights_held = p->held.used + p->claims.used,
+                .distance_ns = link->distance_ns,
+                .state = ptl_link_state(link),
+        };
+}
+
+int ptl_link_get_statistics(struct ptl_link_statistics *entries, size_t max, size_t *ret_count)
+{
+        struct ptl_task *task;
+        size_t n = 0;
+        int r;
+
+        if ((!entries && max) || !ret_count)
+                return PTL_E_INVALID;
+        r = ptl_task_enter(&task);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next, n++)
+                if (n < max)
+                        entries[n] = statistics_of(p);
+        ptl_unlock(&task->space.lock);
+        *ret_count = n;
+        return 0;
+}
+
+int ptl_task_set_wait(enum ptl_wait how, uint32_t poll_ns)
+{
+        struct ptl_task *task;
+        int r;
+
+        if ((unsigned)how > PTL_WAIT_BLOCK || poll_ns > POLL_MAX_NS)
+                return PTL_E_INVALID;
+        r = ptl_task_enter(&task);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        task->wait.how = how;
+        task->wait.poll_max_ns = task->wait.poll_ns = poll_ns ? poll_ns : POLL_DEFAULT_NS;
+        ptl_unlock(&task->space.lock);
+        return 0;
+}
+
+/* An epoll set of its own: readable when the task's is, or when this port has queued messages. */
+static int port_descriptor(struct ptl_task *task, int *event_fd, bool has_message, int *ret_fd)
+{
+        ptl_cleanup(ptl_closep) int fd = -EBADF;
+
+        if (*event_fd < 0) {
+                fd = eventfd(has_message, EFD_CLOEXEC | EFD_NONBLOCK);
+                if (fd < 0)
+                        return -errno;
+                struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 3}; /* TAG_KICK */
+
+                if (epoll_ctl(task->wait.epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+                        return -errno;
+                *event_fd = ptl_steal_fd(&fd);
+        }
+        *ret_fd = task->wait.epoll;
+        return 0;
+}
+
+static int descriptor(struct ptl_task *task, ptl_port port, int *ret_fd)
+{
+        struct ptl_entry *e;
+        int r;
+
+        if (!port) {
+                *ret_fd = task->wait.epoll;
+                return 0;
+        }
+        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SET, &e);
+        if (r)
+                return r;
+        if (e->rights & PTL_RIGHT_SET)
+                return port_descriptor(task, &e->set->descriptor, true, ret_fd);
+        return port_descriptor(task, &e->receiver->descriptor, e->receiver->head != NULL, ret_fd);
+}
+
+int ptl_descriptor(ptl_port port, int *ret_fd)
+{
+        struct ptl_task *task;
+        int r;
+
+        if (!ret_fd)
+                return PTL_E_INVALID;
+        r = ptl_task_enter(&task);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        r = descriptor(task, port, ret_fd);
+        if (!r) {
+                task->wait.pollable = true;
+                ptl_wait_arm_all(task);
+        }
+        ptl_unlock(&task->space.lock);
+        return r;
+}

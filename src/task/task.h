@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task/task.h - this process as a task: everything it has, and how a call enters it
+ *
+ * One instance, guarded by its space's lock ("the task's lock") but for what is said to belong to the
+ * leader (wait.h). A call begins with ptl_task_enter(), which starts the task or notices that the
+ * process was forked.
+ */
+#pragma once
+#include "port/receiver.h"
+#include "task/server.h"
+#include "task/wait.h"
+#include <portolan/portolan.h>
+
+struct ptl_task {
+        struct ptl_space space;
+        struct ptl_wait_state wait;
+        struct ptl_server server;
+        struct ptl_identity identity; /* pid, uid and gid at once; the rest once a server knows us */
+        bool started;
+        const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */
+        uint32_t epoch;                /* counts starts: caches of threads compare it */
+};
+
+extern struct ptl_task ptl_the_task;
+
+PTL_MUST_CHECK int ptl_task_start(void);
+
+/* 0 and the task, started; -ENOMEM, -EMFILE. */
+PTL_MUST_CHECK static inline int ptl_task_enter(struct ptl_task **ret_task)
+{
+        struct ptl_task *task = &ptl_the_task;
+
+        *ret_task = task;
+        /* relaxed: written once before it is shared, and by the kernel in a child */
+        if (PTL_LIKELY(task->started && ptl_load_relaxed(task->alive)))
+                return 0;
+        return ptl_task_start();
+}
+
+/* A new link: known to the task, watched, not polled yet. Consumes @socket on success. */
+PTL_MUST_CHECK int ptl_task_link(struct ptl_task *task, int socket,
+                                 const struct ptl_identity *identity, struct ptl_peer **ret_peer);
+struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task_id id);
+
+/* The peer is gone or lied: settles it and forgets it. The leader, or nobody leads. */
+void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer);
+
+/* A port is being freed: its published names are withdrawn (task/names.c). */
+void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket);

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/wait.c - see wait.h for the leader, and invariants W1-W3 */
+#define _GNU_SOURCE
+#include "task/wait.h"
+#include "base/futex.h"
+#include "task/task.h"
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+enum {
+        POLL_DEFAULT_NS = 50000,
+        POLL_FLOOR_NS = 2000,
+        LOOK_NS = 1000000,   /* a thread that never sleeps looks at the epoll set this often */
+        LOOKS_BETWEEN_CLOCKS = 32,
+        FRAMES_A_TURN = 64,
+        COLD_AFTER = 64,     /* sleeps, or ms of polling, without a frame */
+        EVENTS = 64,
+};
+
+/* What an epoll event is about: a peer (64-byte aligned) and which of its descriptors. */
+enum { TAG_BELL, TAG_SOCKET, TAG_SERVER, TAG_KICK, TAG_MASK = 3 };
+
+int ptl_wait_init(struct ptl_wait_state *w)
+{
+        struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = TAG_KICK};
+        cpu_set_t set;
+
+        *w = (struct ptl_wait_state){.epoll = epoll_create1(EPOLL_CLOEXEC),
+                                     .kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+                                     .poll_max_ns = POLL_DEFAULT_NS,
+                                     .poll_ns = POLL_DEFAULT_NS,
+                                     .cpus = 1};
+        if (w->epoll < 0 || w->kick < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->kick, &ev) < 0) {
+                int r = -errno;
+
+                ptl_wait_fini(w);
+                return r;
+        }
+        if (sched_getaffinity(0, sizeof set, &set) == 0)
+                w->cpus = (uint32_t)CPU_COUNT(&set);
+        return 0;
+}
+
+void ptl_wait_fini(struct ptl_wait_state *w)
+{
+        w->epoll = ptl_close(w->epoll);
+        w->kick = ptl_close(w->kick);
+        free(w->hot_peers);
+        w->hot_peers = NULL;
+        w->hot = w->hot_room = 0;
+}
+
+/* --- who waits --- */
+
+static void join(struct ptl_wait_state *w, struct ptl_waiter *waiter)
+{
+        ptl_store_relaxed(&waiter->signal, 0); /* relaxed: not shared yet */
+        waiter->next = w->waiters;
+        waiter->previous = &w->waiters;
+        if (waiter->next)
+                waiter->next->previous = &waiter->next;
+        w->waiters = waiter;
+        w->waits_room += waiter->kind == PTL_WAITS_ROOM;
+}
+
+/* E7: what was done under the lock → the waiter that sees its signal and takes the lock. */
+static void signal_waiter(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        ptl_store_release(&waiter->signal, 1); /* E7 */
+        if (w->leader != waiter) {
+                ptl_futex_wake(&waiter->signal, 1);
+                return;
+        }
+        ptl_store_release(&w->poke, 1); /* E7 */
+        if (w->asleep) {
+                uint64_t one = 1;
+
+                (void)!write(w->kick, &one, sizeof one);
+        }
+}
+
+/* W1: leadership goes to any other waiter, which looks for itself when it is signalled. */
+static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        *waiter->previous = waiter->next;
+        if (waiter->next)
+                waiter->next->previous = waiter->previous;
+        w->waits_room -= waiter->kind == PTL_WAITS_ROOM;
+        if (w->leader != waiter)
+                return;
+        w->leader = NULL;
+        if (w->waiters) {
+                w->leader = w->waiters;
+                signal_waiter(task, w->waiters);
+                ptl_futex_wake(&w->waiters->signal, 1);
+        }
+}
+
+void ptl_wait_signal_receiver(struct ptl_task *task, struct ptl_receiver *r)
+{
+        for (struct ptl_waiter *x = task->wait.waiters; x; x = x->next)
+                if (x->kind == PTL_WAITS_MESSAGE &&
+                    (x->want.receiver == r || (r->set && x->want.set == r->set))) {
+                        if (ptl_receiver_of(&task->space, r->name) != r)
+                                x->want.receiver = NULL; /* it is being freed */
+                        signal_waiter(task, x);
+                }
+}
+
+void ptl_wait_forget_set(struct ptl_task *task, const struct ptl_set *set)
+{
+        for (struct ptl_waiter *x = task->wait.waiters; x; x = x->next)
+                if (x->kind == PTL_WAITS_MESSAGE && x->want.set == set) {
+                        x->want.set = NULL;
+                        signal_waiter(task, x);
+                }
+}
+
+void ptl_wait_signal_kind(struct ptl_task *task, enum ptl_waiter_kind kind)
+{
+        for (struct ptl_waiter *x = task->wait.waiters; x; x = x->next)
+                if (x->kind == kind)
+                        signal_waiter(task, x);
+}
+
+/* --- hot and cold links --- */
+
+void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        peer->idle = 0;
+        if (peer->hot || ptl_link_state(&peer->link) != PTL_LINK_OPEN)
+                return;
+        if (w->hot == w->hot_room) {
+                uint32_t room = w->hot_room ? 2 * w->hot_room : 16;
+                struct ptl_peer **grown;
+
+                if (w->polling) /* W3: the array is being read; a cold link rings */
+                        return;
+                grown = realloc(w->hot_peers, room * sizeof *grown);
+                if (!grown)
+                        return; /* stays cold: slower, not wrong */
+                w->hot_peers = grown;
+                w->hot_room = room;
+        }
+        w->hot_peers[w->hot++] = peer;
+        peer->hot = true;
+        ptl_store_release(&w->poke, 1); /* E7: a polling leader takes the list anew */
+}
+
+static void cool(struct ptl_wait_state *w, struct ptl_peer *peer)
+{
+        if (!peer->hot)
+                return;
+        for (uint32_t i = 0; i < w->hot; i++) {
+                if (w->hot_peers[i] == peer) {
+                        w->hot_peers[i] = w->hot_peers[--w->hot];
+                        break;
+                }
+        }
+        peer->hot = false;
+}
+
+static struct ptl_bell_words *bell_of(struct ptl_peer *peer)
+{
+        return &ptl_outbox_head(&peer->link.mine)->bell;
+}
+
+static void arm(struct ptl_wait_state *w, struct ptl_peer *peer)
+{
+        ptl_bell_arm(bell_of(peer), &peer->link.sleeper);
+        if (w->waits_room || ptl_control_is_pending(peer) || peer->space->lefts)
+                ptl_bell_want(bell_of(peer), &peer->link.sleeper);
+}
+
+static void disarm(struct ptl_peer *peer)
+{
+        ptl_bell_disarm(bell_of(peer), &peer->link.sleeper);
+        ptl_bell_unwant(bell_of(peer), &peer->link.sleeper);
+}
+
+/* --- the epoll set --- */
+
+static int add(const struct ptl_wait_state *w, int fd, uint32_t events, uint64_t data)
+{
+        struct epoll_event ev = {.events = events, .data.u64 = data};
+
+        return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer)
+{
+        struct ptl_wait_state *w = &task->wait;
+        uint64_t data = (uint64_t)(uintptr_t)peer;
+        int r;
+
+        if (!peer)
+                return add(w, task->server.socket, EPOLLIN, TAG_SERVER);
+        r = add(w, peer->link.bell, EPOLLIN | EPOLLET, data | TAG_BELL);
+        if (r)
+                return r;
+        r = add(w, peer->link.socket, EPOLLIN | EPOLLRDHUP, data | TAG_SOCKET);
+        if (r) {
+                epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
+                return r;
+        }
+        peer->watched = true; /* cold, and armed since before the peer knew of us (link.c) */
+        return 0;
+}
+
+void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        if (!peer) {
+                epoll_ctl(w->epoll, EPOLL_CTL_DEL, task->server.socket, NULL);
+                return;
+        }
+        cool(w, peer);
+        if (!peer->watched)
+                return;
+        epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
+        epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.socket, NULL);
+        peer->watched = false;
+}
+
+/* Messages left with ports: which have been taken? (task/send.c) */
+void ptl_left_check(struct ptl_task *task);
+
+static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
+{
+        if (!peer->link.peer.base || peer->reaped)
+                return;
+        if (ptl_deliver(peer, want, frames) == 0) {
+                if (PTL_UNLIKELY(ptl_control_is_pending(peer)))
+                        ptl_control_flush(peer);
+                return;
+        }
+        ptl_task_unlink(task, peer);
+}
+
+static bool is_ready(const struct ptl_peer *peer)
+{
+        return peer->link.peer.base && !peer->reaped && ptl_ring_ready(&peer->link.rx);
+}
+
+static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
+{
+        struct ptl_link *link = &peer->link;
+        bool was_open = ptl_link_state(link) == PTL_LINK_OPEN;
+        int r;
+
+        ptl_lock(&link->lock);
+        r = ptl_link_input(link);
+        ptl_unlock(&link->lock);
+        if (r == 0) {
+                if (!was_open && ptl_link_state(link) == PTL_LINK_OPEN)
+                        ptl_wait_heat(task, peer);
+                ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* acknowledged descriptors are room */
+                return;
+        }
+        if (r > 0)
+                ptl_task_unlink(task, peer);
+}
+
+static void event(struct ptl_task *task, const struct epoll_event *ev)
+{
+        struct ptl_peer *peer = (struct ptl_peer *)(uintptr_t)(ev->data.u64 & ~(uint64_t)TAG_MASK);
+
+        switch (ev->data.u64 & TAG_MASK) {
+        case TAG_BELL:
+                if (peer->reaped)
+                        return;
+                peer->link.bells_heard++;
+                ptl_wait_heat(task, peer);
+                return;
+        case TAG_SOCKET:
+                if (!peer->reaped)
+                        socket_event(task, peer);
+                return;
+        case TAG_SERVER:
+                ptl_server_input(task);
+                return;
+        default: /* TAG_KICK: somebody signalled */
+                return;
+        }
+}
+
+/* Takes edges in. The lock is held but for the sleep. Peers that die here are kept until the batch is
+ * through, since a later event may name them. */
+static void collect(struct ptl_task *task, int timeout_ms)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct epoll_event events[EVENTS];
+        int epoll = w->epoll, n;
+
+        if (timeout_ms) {
+                w->asleep = true;
+                ptl_unlock(&task->space.lock);
+        }
+        n = epoll_wait(epoll, events, EVENTS, timeout_ms);
+        if (timeout_ms) {
+                ptl_lock(&task->space.lock);
+                w->asleep = false;
+                task->space.counters.sleeps++;
+        }
+        w->looked = ptl_now();
+        w->since_look = 0;
+        for (int i = 0; i < n; i++) {
+                uint64_t data = events[i].data.u64;
+
+                if ((data & TAG_MASK) <= TAG_SOCKET)
+                        ptl_peer_ref((struct ptl_peer *)(uintptr_t)(data & ~(uint64_t)TAG_MASK));
+        }
+        for (int i = 0; i < n; i++)
+                event(task, &events[i]);
+        for (int i = 0; i < n; i++) {
+                uint64_t data = events[i].data.u64;
+
+                if ((data & TAG_MASK) <= TAG_SOCKET)
+                        ptl_peer_unref((struct ptl_peer *)(uintptr_t)(data & ~(uint64_t)TAG_MASK));
+        }
+        if (n > 0 && w->waits_room)
+                ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
+        if (PTL_UNLIKELY(task->space.lefts != NULL))
+                ptl_left_check(task);
+        if (ptl_server_due(&task->server) <= w->looked)
+                ptl_server_step(task);
+}
+
+void ptl_wait_tick(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        if (PTL_LIKELY(++w->since_look < 256) || w->leader)
+                return;
+        w->since_look = 0;
+        if (ptl_now() - w->looked >= LOOK_NS)
+                collect(task, 0);
+}
+
+/* --- one turn of the leader --- */
+
+/* Drains every hot link that has something, from a new one each turn. Returns whether one had. */
+static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
+{
+        struct ptl_wait_state *w = &task->wait;
+        bool any = false;
+
+        for (uint32_t i = 0; i < w->hot && !(want && want->got); i++) {
+                struct ptl_peer *peer = w->hot_peers[(w->turn + i) % w->hot];
+
+                if (!is_ready(peer))
+                        continue;
+                any = true;
+                peer->idle = 0;
+                drain(task, peer, want, FRAMES_A_TURN);
+        }
+        w->turn++;
+        return any;
+}
+
+/* Cold links that have something, found without a system call. */
+static void heat_ready(struct ptl_task *task)
+{
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next)
+                if (!p->hot && is_ready(p))
+                        ptl_wait_heat(task, p);
+}
+
+void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        if (w->leader)
+                return;
+        if (drain_hot(task, want) && want && want->got)
+                return;
+        if (w->pollable || ptl_now() - w->looked >= LOOK_NS)
+                collect(task, 0);
+        else
+                heat_ready(task);
+        while (!(want && want->got) && drain_hot(task, want))
+                ;
+}
+
+/* All peers that are polled run on this CPU, or there is no other: polling would only keep them from
+ * running. */
+static bool polling_is_pointless(struct ptl_wait_state *w)
+{
+        uint32_t cpu = (uint32_t)sched_getcpu();
+        bool elsewhere = w->hot == 0;
+
+        for (uint32_t i = 0; i < w->hot; i++) {
+                struct ptl_peer *peer = w->hot_peers[i];
+
+                ptl_link_show_cpu(&peer->link, cpu);
+                elsewhere |= ptl_link_peer_cpu(&peer->link) != cpu;
+        }
+        return w->cpus == 1 || !elsewhere;
+}
+
+/*
+ * Polls without the lock, which the list of hot links allows for (W3). Returns true when there is
+ * something to look at with the lock.
+ */
+static bool poll_hot(struct ptl_task *task, const struct ptl_waiter *waiter, ptl_time until)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_peer *const *peers = w->hot_peers;
+        uint32_t n = w->hot;
+
+        for (unsigned k = 1;; k++) {
+                for (uint32_t i = 0; i < n; i++)
+                        if (ptl_ring_ready(&peers[i]->link.rx))
+                                return true;
+                if (waiter->hint && waiter->hint(waiter))
+                        return true;
+                if (ptl_load_relaxed(&w->poke)) /* relaxed: the lock is taken next */
+                        return true;
+                ptl_pause();
+                if (k % LOOKS_BETWEEN_CLOCKS == 0 && ptl_now() >= until)
+                        return false;
+        }
+}
+
+static ptl_time earlier(ptl_time a, ptl_time b) { return a < b ? a : b; }
+
+/* Polling paid if it ended the wait, or if the sleep after it was shorter than the longest poll. */
+static void adapt(struct ptl_wait_state *w, ptl_time slept)
+{
+        if (slept <= w->poll_max_ns)
+                w->poll_ns = w->poll_max_ns;
+        else if (w->poll_ns > POLL_FLOOR_NS)
+                w->poll_ns /= 2;
+}
+
+/* W2: arm, fence, look; then it is safe to sleep. */
+static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        for (uint32_t i = 0; i < w->hot; i++)
+                arm(w, w->hot_peers[i]);
+        if (w->waits_room) { /* cold links too may be what a sender waits for */
+                for (struct ptl_peer *p = task->space.peers; p; p = p->next)
+                        if (!p->hot)
+                                arm(w, p);
+        }
+        ptl_fence_seq_cst(); /* E3 */
+        for (uint32_t i = 0; i < w->hot; i++)
+                if (is_ready(w->hot_peers[i]))
+                        return false;
+        return !ptl_load_relaxed(&w->poke) && /* relaxed: stored under the lock that we hold */
+               !(waiter->hint && waiter->hint(waiter)) && !waiter->check(task, waiter);
+}
+
+static void disarm_hot(struct ptl_wait_state *w)
+{
+        if (w->pollable)
+                return;
+        for (uint32_t i = 0; i < w->hot; i++)
+                disarm(w->hot_peers[i]);
+}
+
+/* Links on which nothing came for long are armed and left alone until they ring. */
+static void age_links(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        for (uint32_t i = 0; i < w->hot;) {
+                struct ptl_peer *peer = w->hot_peers[i];
+
+                if (++peer->idle < COLD_AFTER || w->hot == 1) {
+                        i++;
+                        continue;
+                }
+                arm(w, peer);
+                ptl_fence_seq_cst(); /* E3 */
+                if (is_ready(peer)) {
+                        peer->idle = 0;
+                        i++;
+                        continue;
+                }
+                cool(w, peer);
+        }
+}
+
+static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        ptl_time begun;
+
+        if (!arm_and_look(task, waiter)) {
+                disarm_hot(w);
+                return;
+        }
+        begun = ptl_now();
+        collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(&task->server))));
+        adapt(w, w->looked - begun);
+        age_links(task);
+        disarm_hot(w);
+}
+
+/* One round: poll, and if that brought nothing, sleep. The lock is held on entry and exit. */
+static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_want *want = waiter->kind == PTL_WAITS_MESSAGE ? &waiter->want : NULL;
+        bool spin = w->how == PTL_WAIT_SPIN, found = false;
+
+        ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
+        if (drain_hot(task, want))
+                return;
+        if (spin || (w->how == PTL_WAIT_ADAPTIVE && w->hot && !polling_is_pointless(w))) {
+                ptl_time until = ptl_now() + (spin ? LOOK_NS : w->poll_ns);
+
+                w->polling = true;
+                ptl_unlock(&task->space.lock);
+                found = poll_hot(task, waiter, earlier(until, deadline));
+                ptl_lock(&task->space.lock);
+                w->polling = false;
+                if (PTL_UNLIKELY(w->waits_room > (waiter->kind == PTL_WAITS_ROOM)))
+                        ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* theirs are not our hints */
+        }
+        if (found) {
+                task->space.counters.polls_won++;
+                w->poll_ns = w->poll_max_ns;
+                drain_hot(task, want);
+        } else if (spin) {
+                collect(task, 0);
+                age_links(task);
+        } else if (!ptl_deadline_passed(deadline)) {
+                sleep_now(task, waiter, deadline);
+        }
+}
+
+/* Sleeps until signalled; E7. */
+static void follow(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
+{
+        ptl_unlock(&task->space.lock);
+        while (!ptl_load_acquire(&waiter->signal) && !ptl_deadline_passed(deadline)) /* E7 */
+                ptl_futex_wait(&waiter->signal, 0, deadline);
+        ptl_lock(&task->space.lock);
+        ptl_store_relaxed(&waiter->signal, 0); /* relaxed: under the lock */
+}
+
+int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        bool done;
+
+        join(w, waiter);
+        while (!(done = waiter->check(task, waiter)) && !ptl_deadline_passed(deadline)) {
+                if (!w->leader)
+                        w->leader = waiter;
+                if (w->leader == waiter)
+                        lead(task, waiter, deadline);
+                else
+                        follow(task, waiter, deadline);
+        }
+        leave(task, waiter);
+        return done ? 0 : PTL_E_TIMEOUT;
+}
+
+void ptl_wait_arm_all(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        for (uint32_t i = 0; i < w->hot; i++)
+                arm(w, w->hot_peers[i]);
+        ptl_fence_seq_cst(); /* E3 */
+}
+
+bool ptl_wait_stay_armed(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        if (!w->pollable || w->leader)
+                return true;
+        ptl_wait_arm_all(task);
+        for (uint32_t i = 0; i < w->hot; i++)
+                if (is_ready(w->hot_peers[i]))
+                        return false;
+        return true;
+}

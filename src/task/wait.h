@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task/wait.h - polling, sleeping, and who does it for the others
+ *
+ * Of the threads that wait one is the leader: it polls the hot links, drains rings into queues and
+ * sleeps on the task's epoll set. The others sleep on a word of their own until their port has
+ * something, or until they are made leader. Whoever leaves a wait, for whatever reason, hands
+ * leadership on under the task's lock (docs/protocol/link.md, "Waiting").
+ *
+ * Invariants:
+ *   W1  while threads wait, one of them leads or has been signalled to;
+ *   W2  the leader sleeps only after every hot link was armed and looked at, in that order; cold links
+ *       are armed and were looked at after that;
+ *   W3  what the leader's polling reads without the lock (its list of hot links, reader positions) is
+ *       changed by the leader only.
+ */
+#pragma once
+#include "base/clock.h"
+#include "port/deliver.h"
+
+struct ptl_task;
+struct ptl_waiter;
+
+enum ptl_waiter_kind { PTL_WAITS_MESSAGE, PTL_WAITS_ROOM, PTL_WAITS_ANSWER };
+
+/* What a waiter waits for. Called with the lock held: has it happened? */
+typedef bool ptl_wait_check(struct ptl_task *task, struct ptl_waiter *waiter);
+/* Called without the lock while polling: is it worth looking? NULL: no hint. */
+typedef bool ptl_wait_hint(const struct ptl_waiter *waiter);
+
+struct ptl_waiter {
+        struct ptl_waiter *next, **previous;
+        enum ptl_waiter_kind kind;
+        ptl_wait_check *check;
+        ptl_wait_hint *hint;
+        struct ptl_want want; /* of PTL_WAITS_MESSAGE */
+        ptl_port port; /* the name of that port or set, which may be freed while we wait */
+        void *arg;
+        _Atomic uint32_t signal; /* 0: sleep on; 1: look again */
+};
+
+struct ptl_wait_state {
+        int epoll, kick;
+        enum ptl_wait how;
+        uint32_t poll_max_ns, poll_ns; /* the bound, and what lately paid */
+        uint32_t cpus;
+        struct ptl_waiter *waiters; /* all of them, the leader too */
+        struct ptl_waiter *leader;
+        uint32_t waits_room;     /* waiters of PTL_WAITS_ROOM */
+        _Atomic uint32_t poke;   /* tells a polling leader to look again */
+        bool polling;            /* the leader reads hot_peers without the lock */
+        bool asleep;             /* the leader sleeps, or is about to, in the kernel */
+        bool pollable;           /* a descriptor was given out: stay armed */
+        uint32_t hot, hot_room;  /* length and room of hot_peers */
+        struct ptl_peer **hot_peers;
+        uint32_t turn;           /* which hot link is looked at first */
+        ptl_time looked;         /* when the epoll set was last looked at */
+        uint32_t since_look;     /* messages since the clock was last read for that */
+};
+
+PTL_MUST_CHECK int ptl_wait_init(struct ptl_wait_state *wait);
+void ptl_wait_fini(struct ptl_wait_state *wait);
+
+/**
+ * ptl_wait_for - wait until waiter->check() says so
+ * @waiter: kind, check, and what they need are set; the caller's, for the time of the call
+ *
+ * The lock is held on entry and exit, not in between. Progress is made for every thread meanwhile.
+ * Return: 0, PTL_E_TIMEOUT.
+ */
+PTL_MUST_CHECK int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline);
+
+/* One look at everything without waiting: drains rings and the epoll set. The lock is held. Does
+ * nothing if another thread leads. */
+void ptl_wait_look(struct ptl_task *task, struct ptl_want *want);
+
+/* Now and then, for a thread that never sleeps: looks at the epoll set if that was a ms ago. */
+void ptl_wait_tick(struct ptl_task *task);
+
+/* From now on this link is polled. */
+void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer);
+
+/* Adds or removes a link's descriptors; @peer NULL: the server's socket. */
+PTL_MUST_CHECK int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer);
+void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer);
+
+/* Somebody waits for what has just happened: signals them. */
+void ptl_wait_signal_receiver(struct ptl_task *task, struct ptl_receiver *receiver);
+void ptl_wait_forget_set(struct ptl_task *task, const struct ptl_set *set);
+void ptl_wait_signal_kind(struct ptl_task *task, enum ptl_waiter_kind kind);
+
+/* Arms every hot link: a descriptor is given out. */
+void ptl_wait_arm_all(struct ptl_task *task);
+
+/* Arms every link, if a descriptor was given out and nothing is there. Returns false if something came
+ * meanwhile: look again. */
+bool ptl_wait_stay_armed(struct ptl_task *task);

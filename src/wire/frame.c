@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire/frame.c - encode and decode the bodies of frames */
+#include "wire/frame.h"
+#include <portolan/message.h>
+#include <string.h>
+
+size_t ptl_rich_head_size(uint32_t n_rights, uint32_t n_regions)
+{
+        return sizeof(struct ptl_frame_rich) + n_rights * sizeof(struct ptl_frame_right) +
+               n_regions * sizeof(struct ptl_frame_region);
+}
+
+void ptl_rich_encode(const struct ptl_rich *rich, void *to)
+{
+        struct ptl_frame_rich head = {
+                .where = (uint8_t)rich->where,
+                .n_rights = (uint8_t)rich->n_rights,
+                .n_regions = (uint8_t)rich->n_regions,
+                .block = rich->block,
+        };
+        char *at = to;
+
+        memcpy(at, &head, sizeof head);
+        at += sizeof head;
+        memcpy(at, rich->rights, rich->n_rights * sizeof *rich->rights);
+        at += rich->n_rights * sizeof *rich->rights;
+        memcpy(at, rich->regions, rich->n_regions * sizeof *rich->regions);
+}
+
+static bool right_is_valid(const struct ptl_frame_right *right)
+{
+        return right->what >= PTL_CARRY_SEND && right->what < PTL_CARRY_KINDS;
+}
+
+static bool region_is_valid(const struct ptl_frame_region *region)
+{
+        return region->fresh <= 1 && region->frozen <= 1 && region->size > 0 &&
+               region->size <= PTL_REGION_SIZE_MAX &&
+               (region->how == PTL_REGION_VOLATILE || region->how == PTL_REGION_ISOLATED) &&
+               !(region->frozen && !region->fresh);
+}
+
+static bool where_is_valid(const struct ptl_frame_rich *head, const struct ptl_rich *rich)
+{
+        switch ((enum ptl_frame_where)head->where) {
+        case PTL_WHERE_INLINE:
+                return true;
+        case PTL_WHERE_BLOCK:
+                return rich->size == 0;
+        case PTL_WHERE_REGION:
+                return rich->size == 0 && head->block.offset == 0 && head->block.slot < rich->n_regions &&
+                       head->block.size <= rich->regions[head->block.slot].size;
+        }
+        return false;
+}
+
+int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich)
+{
+        struct ptl_frame_rich head;
+        const char *at = body;
+        size_t size;
+
+        if (length < sizeof head)
+                return PTL_E_MALFORMED;
+        memcpy(&head, at, sizeof head);
+        size = ptl_rich_head_size(head.n_rights, head.n_regions);
+        if (head.n_rights > PTL_MESSAGE_RIGHTS_MAX || head.n_regions > PTL_MESSAGE_REGIONS_MAX ||
+            head.reserved || head.reserved2 || length < size)
+                return PTL_E_MALFORMED;
+        *ret_rich = (struct ptl_rich){.where = (enum ptl_frame_where)head.where,
+                                      .n_rights = head.n_rights,
+                                      .n_regions = head.n_regions,
+                                      .block = head.block,
+                                      .bytes = at + size,
+                                      .size = length - (uint32_t)size};
+        at += sizeof head;
+        memcpy(ret_rich->rights, at, head.n_rights * sizeof *ret_rich->rights);
+        at += head.n_rights * sizeof *ret_rich->rights;
+        memcpy(ret_rich->regions, at, head.n_regions * sizeof *ret_rich->regions);
+        for (uint32_t i = 0; i < head.n_rights; i++)
+                if (!right_is_valid(&ret_rich->rights[i]))
+                        return PTL_E_MALFORMED;
+        for (uint32_t i = 0; i < head.n_regions; i++)
+                if (!region_is_valid(&ret_rich->regions[i]))
+                        return PTL_E_MALFORMED;
+        return where_is_valid(&head, ret_rich) ? 0 : PTL_E_MALFORMED;
+}
+
+int ptl_frame_body(const void *body, uint32_t length, void *ret, size_t size)
+{
+        if (length != size)
+                return PTL_E_MALFORMED;
+        memcpy(ret, body, size);
+        return 0;
+}
+
+const char *ptl_frame_kind_name(unsigned kind)
+{
+        static const char *const names[PTL_FRAME_KINDS] = {
+                [PTL_FRAME_NONE] = "NONE",       [PTL_FRAME_PAD] = "PAD",
+                [PTL_FRAME_GROW] = "GROW",       [PTL_FRAME_INLINE] = "INLINE",
+                [PTL_FRAME_BLOCK] = "BLOCK",     [PTL_FRAME_RICH] = "RICH",
+                [PTL_FRAME_CLAIM] = "CLAIM",     [PTL_FRAME_CONFIRM] = "CONFIRM",
+                [PTL_FRAME_WINDOW] = "WINDOW",   [PTL_FRAME_DEAD] = "DEAD",
+                [PTL_FRAME_RELEASE] = "RELEASE", [PTL_FRAME_RETIRE] = "RETIRE",
+        };
+
+        return kind < PTL_FRAME_KINDS ? names[kind] : "?";
+}

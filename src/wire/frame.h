@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire/frame.h - what lies in an outbox ring: frames, byte by byte
+ *
+ * A frame is a 24-byte header and a body, 8-byte aligned. Its first word publishes it. Native byte
+ * order: both readers are on one machine. docs/protocol/ring.md has the byte tables; rights.md says
+ * what each kind does to a right.
+ */
+#pragma once
+#include <portolan/outcome.h>
+#include <portolan/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ptl_frame_kind {
+        PTL_FRAME_NONE,   /* a clear word: nothing published */
+        PTL_FRAME_PAD,    /* only its first word exists: the next frame is at the ring's start */
+        PTL_FRAME_GROW,   /* aux: level. The next frame is in that ring level, at this frame's end */
+        PTL_FRAME_INLINE, /* a message; body: the bytes */
+        PTL_FRAME_BLOCK,  /* a message; body: struct ptl_frame_block */
+        PTL_FRAME_RICH,   /* a message; body: struct ptl_frame_rich and items, then maybe the bytes */
+        PTL_FRAME_CLAIM,  /* right: index the holder chose. Body: struct ptl_frame_claim */
+        PTL_FRAME_CONFIRM, /* right: a claimed right of the reader's. Body: struct ptl_frame_window.
+                              aux: 0, or the outcome that refuses it */
+        PTL_FRAME_WINDOW, /* right: one the reader holds. Body: struct ptl_frame_window */
+        PTL_FRAME_DEAD,   /* right: one the reader holds: its port is gone */
+        PTL_FRAME_RELEASE, /* right: one the reader granted. token: how many references come back */
+        PTL_FRAME_RETIRE, /* right: number of a region that the writer had sent: forget it */
+        PTL_FRAME_KINDS
+};
+
+/* In the high byte of `kind` nothing; a frame's length is 24 bits. */
+#define PTL_FRAME_LENGTH_MAX ((1u << 24) - 1)
+
+struct ptl_frame_head {
+        uint64_t word;  /* stamp << 32 | length << 8 | kind; the last store of a publication */
+        uint32_t right; /* enum ptl_frame_kind says what it names */
+        uint32_t token; /* of a message: send-once right for the reply, 0 for none */
+        uint32_t sequence; /* counts frames of this ring, PAD and GROW left out */
+        uint32_t aux;   /* of a message: its kind (portolan/message.h) */
+};
+
+#define PTL_FRAME_HEAD sizeof(struct ptl_frame_head)
+
+/* The bytes of a message lie in the sender's block pool. */
+struct ptl_frame_block {
+        uint32_t offset; /* from the pool's start */
+        uint32_t slot;   /* to be given back */
+        uint64_t size;
+};
+
+/* Where the bytes of a rich message are. */
+enum ptl_frame_where { PTL_WHERE_INLINE, PTL_WHERE_BLOCK, PTL_WHERE_REGION };
+
+struct ptl_frame_rich {
+        uint8_t where; /* enum ptl_frame_where */
+        uint8_t n_rights;
+        uint8_t n_regions;
+        uint8_t reserved;
+        uint32_t reserved2;
+        struct ptl_frame_block block; /* WHERE_BLOCK; WHERE_REGION: offset 0, slot: which region item,
+                                         size: the bytes */
+}; /* then n_rights ptl_frame_right, n_regions ptl_frame_region, the bytes if inline */
+
+enum ptl_frame_right_what {
+        PTL_CARRY_SEND = 1,  /* the writer grants a send right to a port of its own */
+        PTL_CARRY_ONCE,      /* the writer grants a send-once right to a port of its own */
+        PTL_CARRY_BACK_SEND, /* a send right that the reader had granted comes home: copied */
+        PTL_CARRY_BACK_ONCE, /* a send-once right that the reader had granted comes home: moved */
+        PTL_CARRY_DEAD,      /* a right whose port is dead */
+        PTL_CARRY_KINDS
+};
+
+struct ptl_frame_right {
+        uint32_t what;
+        uint32_t right;          /* granted: by the writer. Back: by the reader */
+        uint32_t limit_messages; /* granted: the window */
+        uint32_t limit_units;
+};
+
+struct ptl_frame_region {
+        uint32_t number;  /* the writer's, for this link */
+        uint32_t fresh;   /* 1: its descriptor travels on the socket under `ticket`; 0: sent before */
+        uint32_t how;     /* enum ptl_region_how */
+        uint32_t frozen;  /* 1: sealed against writing, by the writer; 0: the reader copies */
+        uint64_t size;    /* bytes */
+        uint64_t ticket;  /* numbers descriptors of one socket, in order */
+};
+
+struct ptl_frame_claim {
+        uint64_t ticket;
+};
+
+struct ptl_frame_window {
+        uint32_t limit_messages;
+        uint32_t limit_units;
+};
+
+_Static_assert(sizeof(struct ptl_frame_head) == 24, "layout");
+_Static_assert(sizeof(struct ptl_frame_block) == 16, "layout");
+_Static_assert(sizeof(struct ptl_frame_rich) == 24, "layout");
+_Static_assert(sizeof(struct ptl_frame_right) == 16, "layout");
+_Static_assert(sizeof(struct ptl_frame_region) == 32, "layout");
+
+/*
+ * A right's number on a link, in the receiver's table: 19 bits of index, one bit that says which of
+ * two tables (the index was chosen by the granter, or by the holder with a claim), 12 bits of
+ * generation (granter's table only; the holder's reuse is ordered by its own ring).
+ */
+#define PTL_RIGHT_INDEX_BITS 19u
+#define PTL_RIGHT_INDEX_MAX  ((1u << PTL_RIGHT_INDEX_BITS) - 1)
+#define PTL_RIGHT_CLAIMED    (1u << PTL_RIGHT_INDEX_BITS)
+
+static inline uint32_t ptl_right_make(uint32_t index, uint32_t generation)
+{
+        return (generation & 0xfff) << 20 | index;
+}
+static inline uint32_t ptl_right_index(uint32_t right) { return right & PTL_RIGHT_INDEX_MAX; }
+static inline uint32_t ptl_right_generation(uint32_t right) { return right >> 20; }
+static inline bool ptl_right_is_claimed(uint32_t right) { return right & PTL_RIGHT_CLAIMED; }
+
+/* The header's first word. A stamp is never 0, so a clear word is never a header. */
+static inline uint64_t ptl_frame_stamp(uint64_t position)
+{
+        return ((position >> 3 & 0x7fffffff) | 0x80000000u) << 32;
+}
+static inline uint64_t ptl_frame_word(uint64_t position, uint32_t length, enum ptl_frame_kind kind)
+{
+        return ptl_frame_stamp(position) | (uint64_t)length << 8 | kind;
+}
+static inline uint32_t ptl_frame_length(uint64_t word) { return (uint32_t)word >> 8; }
+static inline unsigned ptl_frame_kind_of(uint64_t word) { return word & 0xff; }
+
+/*
+ * Where the frame after this one begins. Up to two lines a frame fills whole lines, so that its
+ * transfer takes no line twice; a larger one would touch one line more.
+ */
+static inline uint64_t ptl_frame_end(uint64_t position, uint32_t length)
+{
+        uint64_t end = position + PTL_FRAME_HEAD + length, align = PTL_FRAME_HEAD + length <= 128 ? 64 : 8;
+
+        return (end + align - 1) & ~(align - 1);
+}
+
+/* A rich body, decoded: a private copy. */
+struct ptl_rich {
+        enum ptl_frame_where where;
+        uint32_t n_rights, n_regions;
+        struct ptl_frame_block block;
+        struct ptl_frame_right rights[64];
+        struct ptl_frame_region regions[16];
+        const void *bytes; /* WHERE_INLINE: into the body, still hostile */
+        uint32_t size;
+};
+
+/* Bytes before the inline payload of a rich body. */
+size_t ptl_rich_head_size(uint32_t n_rights, uint32_t n_regions);
+
+/* Writes head and items; the payload follows. @to is 8-byte aligned, ptl_rich_head_size() bytes. */
+void ptl_rich_encode(const struct ptl_rich *rich, void *to);
+
+/**
+ * ptl_rich_decode - read a body that the peer wrote, reading each byte once
+ * Return: 0, PTL_E_MALFORMED (counts, enums, sizes or reserved fields that no correct peer writes).
+ */
+PTL_MUST_CHECK int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich);
+
+/* Reads a fixed-size body; PTL_E_MALFORMED if the length is not exactly right. */
+PTL_MUST_CHECK int ptl_frame_body(const void *body, uint32_t length, void *ret, size_t size);
+
+/* "INLINE", "CLAIM", ...; "?" for none. */
+const char *ptl_frame_kind_name(unsigned kind);

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire/frame_test.c - header words, lengths, right numbers; rich bodies, well formed and not */
+#include "wire/frame.h"
+#include "tst.h"
+#include <portolan/message.h>
+#include <portolan/region.h>
+
+/* ---- the header's word ---- */
+
+static const uint64_t positions[] = {0,
+                                     8,
+                                     56,
+                                     64,
+                                     65528,
+                                     65536,
+                                     ((uint64_t)1 << 34) - 8,
+                                     (uint64_t)1 << 34,
+                                     ((uint64_t)1 << 35) + 8,
+                                     ((uint64_t)1 << 63) + 24,
+                                     UINT64_MAX - 7};
+
+TEST(words_give_back_length_and_kind_at_any_position)
+{
+        static const uint32_t lengths[] = {0, 1, 8192, PTL_FRAME_LENGTH_MAX};
+
+        for (size_t p = 0; p < ARRAY_LEN(positions); p++)
+                for (size_t i = 0; i < ARRAY_LEN(lengths); i++)
+                        for (unsigned kind = 0; kind < PTL_FRAME_KINDS; kind++) {
+                                uint64_t word = ptl_frame_word(positions[p], lengths[i],
+                                                               (enum ptl_frame_kind)kind);
+
+                                CHECK_EQ(ptl_frame_length(word), lengths[i]);
+                                CHECK_EQ(ptl_frame_kind_of(word), kind);
+                                CHECK_EQ(word >> 32, ptl_frame_stamp(positions[p]) >> 32);
+                        }
+}
+
+TEST(stamps_are_never_zero)
+{
+        for (size_t p = 0; p < ARRAY_LEN(positions); p++)
+                CHECK(ptl_frame_stamp(positions[p]) >> 32 != 0);
+        for (uint64_t p = 0; p < 1 << 20; p += 8) {
+                CHECK(ptl_frame_stamp(p << 13) >> 32 != 0);
+                CHECK(ptl_frame_word(p, 0, PTL_FRAME_NONE) != 0);
+        }
+}
+
+TEST(stamps_of_positions_one_lap_apart_differ_on_every_level)
+{
+        for (unsigned level = 0; level < 4; level++)
+                for (uint64_t lap = 1; lap < 1000; lap++)
+                        for (size_t p = 0; p < ARRAY_LEN(positions); p++)
+                                CHECK(ptl_frame_stamp(positions[p]) !=
+                                      ptl_frame_stamp(positions[p] + (lap << (16 + 2 * level))));
+}
+
+TEST(stamps_of_all_words_of_a_lap_differ)
+{
+        for (size_t p = 0; p < ARRAY_LEN(positions); p++)
+                for (uint64_t words = 1; words < 0x80000; words = words * 5 / 4 + 1)
+                        CHECK(ptl_frame_stamp(positions[p]) != ptl_frame_stamp(positions[p] + words * 8));
+}
+
+/* ---- where a frame ends ---- */
+
+static const struct end_row {
+        const char *name;
+        uint64_t position;
+        uint32_t length;
+        uint64_t end;
+} ends[] = {
+        {"bare head fills a line",           0,  0,    64        },
+        {"one line exactly",                 0,  40,   64        },
+        {"one byte more fills two",          0,  41,   128       },
+        {"two lines exactly",                0,  104,  128       },
+        {"larger is not rounded to lines",   0,  105,  136       },
+        {"larger ends on a word",            0,  112,  136       },
+        {"small one behind a large one",     8,  0,    64        },
+        {"small one crosses into a line",    56, 0,    128       },
+        {"two lines from an odd word",       8,  104,  192       },
+        {"large from an odd word",           8,  8192, 8 + 8216  },
+        {"beyond 2^34",                      ((uint64_t)1 << 34) + 8, 1, ((uint64_t)1 << 34) + 64},
+};
+
+TEST(frames_end_where_the_rules_say)
+{
+        for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+                CHECK_ROW(i, &ends[i], ptl_frame_end(ends[i].position, ends[i].length) == ends[i].end);
+}
+
+TEST(every_frame_ends_aligned_behind_its_last_byte)
+{
+        for (uint64_t position = 0; position < 128; position += 8)
+                for (uint32_t length = 0; length <= 8192; length++) {
+                        uint64_t last = position + PTL_FRAME_HEAD + length;
+                        uint64_t end = ptl_frame_end(position, length);
+                        uint64_t align = PTL_FRAME_HEAD + length <= 128 ? 64 : 8;
+
+                        CHECK(end >= last && end - last < align && end % align == 0);
+                }
+}
+
+/* ---- numbers of rights ---- */
+
+TEST(right_numbers_keep_index_generation_and_table_apart)
+{
+        static const uint32_t indices[] = {0, 1, 0x1234, PTL_RIGHT_INDEX_MAX};
+        static const uint32_t generations[] = {0, 1, 0x800, 0xfff};
+
+        CHECK_EQ(PTL_RIGHT_INDEX_MAX, (1 << 19) - 1);
+        for (size_t i = 0; i < ARRAY_LEN(indices); i++)
+                for (size_t g = 0; g < ARRAY_LEN(generations); g++) {
+                        uint32_t right = ptl_right_make(indices[i], generations[g]);
+
+                        CHECK_EQ(ptl_right_index(right), indices[i]);
+                        CHECK_EQ(ptl_right_generation(right), generations[g]);
+                        CHECK(!ptl_right_is_claimed(right));
+                        right |= PTL_RIGHT_CLAIMED;
+                        CHECK_EQ(ptl_right_index(right), indices[i]);
+                        CHECK_EQ(ptl_right_generation(right), generations[g]);
+                        CHECK(ptl_right_is_claimed(right));
+                }
+}
+
+TEST(generations_wrap_at_twelve_bits)
+{
+        CHECK_EQ(ptl_right_make(7, 0x1000), ptl_right_make(7, 0));
+        CHECK_EQ(ptl_right_make(7, 0xffffffff), ptl_right_make(7, 0xfff));
+}
+
+/* ---- bodies ---- */
+
+TEST(bodies_of_fixed_size_are_taken_at_exactly_that_size)
+{
+        struct ptl_frame_window in = {3, 4}, out = {0, 0};
+
+        CHECK_EQ(ptl_frame_body(&in, sizeof in, &out, sizeof out), 0);
+        CHECK(out.limit_messages == 3 && out.limit_units == 4);
+        CHECK_EQ(ptl_frame_body(&in, sizeof in - 1, &out, sizeof out), PTL_E_MALFORMED);
+        CHECK_EQ(ptl_frame_body(&in, sizeof in + 1, &out, sizeof out), PTL_E_MALFORMED);
+        CHECK_EQ(ptl_frame_body(&in, 0, &out, sizeof out), PTL_E_MALFORMED);
+}
+
+TEST(kinds_have_names_and_others_have_none)
+{
+        for (unsigned kind = 0; kind < PTL_FRAME_KINDS; kind++)
+                for (unsigned other = 0; other <= kind; other++)
+                        CHECK((kind == other) == !strcmp(ptl_frame_kind_name(kind),
+                                                         ptl_frame_kind_name(other)));
+        CHECK_STR_EQ(ptl_frame_kind_name(PTL_FRAME_INLINE), "INLINE");
+        CHECK_STR_EQ(ptl_frame_kind_name(PTL_FRAME_KINDS), "?");
+        CHECK_STR_EQ(ptl_frame_kind_name(255), "?");
+}
+
+/* ---- rich bodies ---- */
+
+enum { BODY = 4096, TAIL = 37 };
+
+static _Alignas(8) unsigned char body[BODY];
+
+static struct ptl_rich rich_of(enum ptl_frame_where where, uint32_t n_rights, uint32_t n_regions)
+{
+        struct ptl_rich rich = {.where = where, .n_rights = n_rights, .n_regions = n_regions};
+
+        for (uint32_t i = 0; i < n_rights; i++)
+                rich.rights[i] = (struct ptl_frame_right){
+                        .what = PTL_CARRY_SEND + i % (PTL_CARRY_KINDS - PTL_CARRY_SEND),
+                        .right = ptl_right_make(i, i),
+                        .limit_messages = i + 1,
+                        .limit_units = ~i};
+        for (uint32_t i = 0; i < n_regions; i++)
+                rich.regions[i] = (struct ptl_frame_region){
+                        .number = i,
+                        .fresh = 1,
+                        .how = i % 2 ? PTL_REGION_VOLATILE : PTL_REGION_ISOLATED,
+                        .frozen = i % 2 == 0,
+                        .size = i == 0 ? PTL_REGION_SIZE_MAX : i * 4096,
+                        .ticket = (uint64_t)i << 40};
+        if (where == PTL_WHERE_BLOCK)
+                rich.block = (struct ptl_frame_block){.offset = 8192, .slot = 3, .size = 100000};
+        if (where == PTL_WHERE_REGION)
+                rich.block = (struct ptl_frame_block){.slot = n_regions - 1, .size = 4096};
+        return rich;
+}
+
+/* Encodes into body[], with bytes behind if they go inline; returns the body's length. */
+static uint32_t encode(const struct ptl_rich *rich)
+{
+        size_t size = ptl_rich_head_size(rich->n_rights, rich->n_regions);
+        uint32_t tail = rich->where == PTL_WHERE_INLINE ? TAIL : 0;
+
+        memset(body, 0xEE, sizeof body);
+        ptl_rich_encode(rich, body);
+        for (size_t i = size + tail; i < sizeof body; i++)
+                CHECK_EQ(body[i], 0xEE);
+        return (uint32_t)size + tail;
+}
+
+static void check_round_trip(enum ptl_frame_where where, uint32_t n_rights, uint32_t n_regions)
+{
+        struct ptl_rich in = rich_of(where, n_rights, n_regions), out;
+        uint32_t length = encode(&in);
+
+        memset(&out, 0x55, sizeof out);
+        CHECK_EQ(ptl_rich_decode(body, length, &out), 0);
+        CHECK(out.where == where && out.n_rights == n_rights && out.n_regions == n_regions);
+        CHECK(!memcmp(&out.block, &in.block, sizeof in.block));
+        CHECK(!memcmp(out.rights, in.rights, n_rights * sizeof *in.rights));
+        CHECK(!memcmp(out.regions, in.regions, n_regions * sizeof *in.regions));
+        if (where == PTL_WHERE_INLINE) {
+                CHECK(out.bytes == body + ptl_rich_head_size(n_rights, n_regions));
+                CHECK_EQ(out.size, TAIL);
+        }
+}
+
+TEST(rich_bodies_survive_the_round_trip)
+{
+        static const uint32_t rights[] = {0, 1, 5, 63, PTL_MESSAGE_RIGHTS_MAX};
+        static const uint32_t regions[] = {0, 1, 2, PTL_MESSAGE_REGIONS_MAX};
+
+        for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+                for (size_t j = 0; j < ARRAY_LEN(regions); j++) {
+                        check_round_trip(PTL_WHERE_INLINE, rights[i], regions[j]);
+                        check_round_trip(PTL_WHERE_BLOCK, rights[i], regions[j]);
+                        if (regions[j])
+                                check_round_trip(PTL_WHERE_REGION, rights[i], regions[j]);
+                }
+}
+
+TEST(rich_body_with_all_items_fits_a_frame)
+{
+        CHECK(ptl_rich_head_size(PTL_MESSAGE_RIGHTS_MAX, PTL_MESSAGE_REGIONS_MAX) <= 8192);
+        CHECK_EQ(ptl_rich_head_size(0, 0), sizeof(struct ptl_frame_rich));
+        CHECK_EQ(ptl_rich_head_size(2, 3), 24 + 2 * 16 + 3 * 32);
+}
+
+/* Offsets into a body of 2 rights and 2 regions. */
+#define AT_HEAD(field)      offsetof(struct ptl_frame_rich, field)
+#define AT_RIGHT(i, field)  (24 + (i) * 16 + offsetof(struct ptl_frame_right, field))
+#define AT_REGION(i, field) (56 + (i) * 32 + offsetof(struct ptl_frame_region, field))
+
+enum { IN = PTL_WHERE_INLINE, BLOCK = PTL_WHERE_BLOCK, REGION = PTL_WHERE_REGION, BAD = PTL_E_MALFORMED };
+
+static const struct damage {
+        const char *name;
+        int where; /* enum ptl_frame_where */
+        size_t at;    /* offset to store to */
+        size_t bytes; /* how many, 0: none */
+        uint64_t value;
+        int longer; /* than it should be, or shorter */
+        int outcome;
+} damages[] = {
+        {"untouched, inline", IN, 0, 0, 0, 0, 0},
+        {"untouched, block", BLOCK, 0, 0, 0, 0, 0},
+        {"untouched, region", REGION, 0, 0, 0, 0, 0},
+        {"no bytes inline", IN, 0, 0, 0, -TAIL, 0},
+        {"items cut", IN, 0, 0, 0, -TAIL - 1, BAD},
+        {"head cut", BLOCK, 0, 0, 0, -64 - 32 - 1, BAD},
+        {"nothing there", BLOCK, 0, 0, 0, -64 - 32 - 24, BAD},
+        {"bytes behind a block", BLOCK, 0, 0, 0, 1, BAD},
+        {"bytes behind a region", REGION, 0, 0, 0, 8, BAD},
+        {"unknown where", IN, AT_HEAD(where), 1, 3, 0, BAD},
+        {"where 255", BLOCK, AT_HEAD(where), 1, 255, 0, BAD},
+        {"more rights than there are", BLOCK, AT_HEAD(n_rights), 1, 3, 0, BAD},
+        {"65 rights", IN, AT_HEAD(n_rights), 1, 65, 3000, BAD},
+        {"255 rights", IN, AT_HEAD(n_rights), 1, 255, 0, BAD},
+        {"17 regions", IN, AT_HEAD(n_regions), 1, 17, 3000, BAD},
+        {"255 regions", IN, AT_HEAD(n_regions), 1, 255, 0, BAD},
+        {"reserved byte", IN, AT_HEAD(reserved), 1, 1, 0, BAD},
+        {"reserved word", IN, AT_HEAD(reserved2), 4, 0x80000000, 0, BAD},
+        {"bytes in a region that is not there", REGION, AT_HEAD(block.slot), 4, 2, 0, BAD},
+        {"bytes in region -1", REGION, AT_HEAD(block.slot), 4, UINT32_MAX, 0, BAD},
+        {"more bytes than the region", REGION, AT_HEAD(block.size), 8, 4097, 0, BAD},
+        {"2^64-1 bytes in the region", REGION, AT_HEAD(block.size), 8, UINT64_MAX, 0, BAD},
+        {"bytes not at the region's start", REGION, AT_HEAD(block.offset), 4, 8, 0, BAD},
+        {"right of kind 0", IN, AT_RIGHT(0, what), 4, 0, 0, BAD},
+        {"right of an unknown kind", IN, AT_RIGHT(1, what), 4, PTL_CARRY_KINDS, 0, BAD},
+        {"right of kind 2^32-1", IN, AT_RIGHT(1, what), 4, UINT32_MAX, 0, BAD},
+        {"region neither fresh nor known", IN, AT_REGION(0, fresh), 4, 2, 0, BAD},
+        {"region passed in no way", IN, AT_REGION(0, how), 4, 0, 0, BAD},
+        {"region passed in unknown ways", IN, AT_REGION(1, how), 4, 3, 0, BAD},
+        {"region half frozen", IN, AT_REGION(0, frozen), 4, 2, 0, BAD},
+        {"empty region", IN, AT_REGION(0, size), 8, 0, 0, BAD},
+        {"region above the maximum", IN, AT_REGION(0, size), 8, PTL_REGION_SIZE_MAX + 1, 0, BAD},
+        {"region of 2^64-1 bytes", IN, AT_REGION(1, size), 8, UINT64_MAX, 0, BAD},
+};
+
+TEST(malformed_rich_bodies_are_refused)
+{
+        for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+                const struct damage *row = &damages[i];
+                struct ptl_rich rich = rich_of((enum ptl_frame_where)row->where, 2, 2);
+                uint32_t length = encode(&rich) + (uint32_t)row->longer;
+                void *exact = malloc(length ? length : 1); /* a sanitizer sees a read past its end */
+
+                CHECK(exact && length <= sizeof body);
+                memcpy(body + row->at, &row->value, row->bytes);
+                memcpy(exact, body, length);
+                CHECK_ROW(i, row, ptl_rich_decode(exact, length, &rich) == row->outcome);
+                free(exact);
+        }
+}
+
+/* All items are good; there are only too many for the decoder's arrays. */
+TEST(one_item_more_than_a_message_may_carry_is_refused)
+{
+        struct ptl_frame_rich head = {.where = PTL_WHERE_INLINE, .n_rights = PTL_MESSAGE_RIGHTS_MAX + 1};
+        struct ptl_frame_right right = {.what = PTL_CARRY_SEND};
+        struct ptl_frame_region region = {.fresh = 1, .how = PTL_REGION_VOLATILE, .size = 1};
+        struct ptl_rich rich;
+
+        memcpy(body, &head, sizeof head);
+        for (size_t i = 0; i <= PTL_MESSAGE_RIGHTS_MAX; i++)
+                memcpy(body + sizeof head + i * sizeof right, &right, sizeof right);
+        CHECK_EQ(ptl_rich_decode(body, sizeof body, &rich), PTL_E_MALFORMED);
+
+        head.n_rights = 0;
+        head.n_regions = PTL_MESSAGE_REGIONS_MAX + 1;
+        memcpy(body, &head, sizeof head);
+        for (size_t i = 0; i <= PTL_MESSAGE_REGIONS_MAX; i++)
+                memcpy(body + sizeof head + i * sizeof region, &region, sizeof region);
+        CHECK_EQ(ptl_rich_decode(body, sizeof body, &rich), PTL_E_MALFORMED);
+}
+
+TEST(rich_body_of_any_shorter_length_is_refused)
+{
+        struct ptl_rich rich = rich_of(PTL_WHERE_REGION, 3, 2);
+        uint32_t length = encode(&rich);
+
+        for (uint32_t n = 0; n < length; n++) {
+                void *exact = malloc(n ? n : 1);
+
+                CHECK(exact);
+                memcpy(exact, body, n);
+                CHECK_EQ(ptl_rich_decode(exact, n, &rich), PTL_E_MALFORMED);
+                free(exact);
+        }
+}

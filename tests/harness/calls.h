@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls.h - every call that takes a name, as a table: what each says to each kind of wrong name */
+#pragma once
+#include "api.h"
+
+/* The kinds of names, as calls_names() makes them. */
+enum {
+        CALLS_NULL,
+        CALLS_NEVER, /* no name of this task, ever */
+        CALLS_STALE,
+        CALLS_RECEIVE, /* the receive right only */
+        CALLS_ONCE,
+        CALLS_SET,
+        CALLS_DEAD,
+        CALLS_KINDS,
+};
+
+enum { CALLS_FINE = -100000 }; /* a right that the call takes, or where the manual is silent */
+
+static const char *const calls_kind_names[CALLS_KINDS] = {
+        "PTL_NULL", "a name never given", "a stale name", "a receive right", "a send-once right",
+        "a set",    "a dead name"};
+
+static ptl_port calls_good; /* carries receive and send */
+
+static int calls_port_free(ptl_port p) { return ptl_port_free(p); }
+
+static int calls_set_limit(ptl_port p)
+{
+        return ptl_port_set_limit(p, &(struct ptl_port_options){.limit_messages = 9});
+}
+
+static int calls_get_status(ptl_port p)
+{
+        struct ptl_port_status s;
+
+        return ptl_port_get_status(p, &s);
+}
+
+static int calls_notify_dead(ptl_port p) { return ptl_right_notify_dead(p, calls_good); }
+
+static int calls_notify_dead_at(ptl_port p)
+{
+        return p ? ptl_right_notify_dead(calls_good, p) : PTL_E_NAME; /* PTL_NULL cancels */
+}
+
+static int calls_add_to(ptl_port p)
+{
+        return p ? ptl_set_add(p, calls_good) : PTL_E_NAME; /* PTL_NULL takes it out */
+}
+
+static int calls_add_port(ptl_port p)
+{
+        ptl_port set = new_set();
+        int outcome = ptl_set_add(set, p);
+
+        OK(ptl_set_free(set));
+        return outcome;
+}
+
+static int calls_add_to_none(ptl_port p) { return ptl_set_add(PTL_NULL, p); }
+
+static int calls_send(ptl_port p) { return ptl_send(p, "x", 1, PTL_NOW); }
+
+static int calls_send_message(ptl_port p)
+{
+        return ptl_send_message(p, &(struct ptl_outgoing){.kind = 1}, PTL_NOW);
+}
+
+static int calls_send_batch(ptl_port p)
+{
+        struct ptl_bytes b = {"x", 1};
+        size_t sent = 77;
+        int outcome = ptl_send_batch(p, &b, 1, &sent, PTL_NOW);
+
+        CHECK_EQ(sent, 0);
+        return outcome;
+}
+
+static int calls_loan(ptl_port p)
+{
+        struct ptl_loan loan;
+
+        return ptl_loan_reserve(p, 100, &loan, PTL_NOW);
+}
+
+static int calls_with_reply(ptl_port p)
+{
+        struct ptl_outgoing out = {.reply = p};
+
+        return p ? ptl_send_message(calls_good, &out, PTL_NOW) : PTL_E_NAME;
+}
+
+static int calls_leave_and_notify(ptl_port p)
+{
+        struct ptl_outgoing out = {.leave = 1, .notify = p};
+
+        return p ? ptl_send_message(calls_good, &out, PTL_NOW) : PTL_E_NAME;
+}
+
+static int calls_with_right(ptl_port p, uint32_t disposition)
+{
+        struct ptl_right_item items[] = {{calls_good, PTL_MOVE_SEND}, {p, disposition}};
+        struct ptl_outgoing out = {.rights = items, .n_rights = 2};
+
+        return ptl_send_message(calls_good, &out, PTL_NOW);
+}
+
+static int calls_copy_send(ptl_port p) { return calls_with_right(p, PTL_COPY_SEND); }
+static int calls_move_send(ptl_port p) { return calls_with_right(p, PTL_MOVE_SEND); }
+static int calls_make_send(ptl_port p) { return calls_with_right(p, PTL_MAKE_SEND); }
+static int calls_make_send_once(ptl_port p) { return calls_with_right(p, PTL_MAKE_SEND_ONCE); }
+static int calls_move_send_once(ptl_port p) { return calls_with_right(p, PTL_MOVE_SEND_ONCE); }
+
+static int calls_receive(ptl_port p)
+{
+        struct ptl_message m;
+
+        return ptl_receive(p, &m, PTL_NOW);
+}
+
+static int calls_receive_with(ptl_port p)
+{
+        struct ptl_message m;
+
+        return ptl_receive_with(p, &m, PTL_IN_PLACE, PTL_NOW);
+}
+
+static int calls_receive_batch(ptl_port p)
+{
+        struct ptl_message m[2];
+        size_t n;
+
+        return ptl_receive_batch(p, m, 2, &n, 0, PTL_NOW);
+}
+
+static int calls_call(ptl_port p)
+{
+        char answer[8];
+        size_t n = sizeof answer;
+
+        return ptl_call(p, "x", 1, answer, &n, PTL_NOW);
+}
+
+static int calls_call_message(ptl_port p)
+{
+        struct ptl_message m;
+
+        return ptl_call_message(p, &(struct ptl_outgoing){.kind = 1}, &m, 0, PTL_NOW);
+}
+
+static int calls_descriptor(ptl_port p)
+{
+        int fd;
+
+        return p ? ptl_descriptor(p, &fd) : PTL_E_NAME;
+}
+
+static int calls_publish(ptl_port p) { return ptl_name_publish("calls", p); }
+static int calls_watch(ptl_port p) { return ptl_name_watch("calls", p); }
+static int calls_ref(ptl_port p) { return ptl_right_ref(p); }
+static int calls_release(ptl_port p) { return ptl_right_release(p); }
+static int calls_make(ptl_port p) { return ptl_right_make_send(p); }
+static int calls_set_free(ptl_port p) { return ptl_set_free(p); }
+
+#define NAME_ PTL_E_NAME
+#define RIGHT_ PTL_E_RIGHT
+#define DEAD_ PTL_E_DEAD
+#define FINE_ CALLS_FINE
+static const struct calls_row {
+        const char *name;
+        int (*call)(ptl_port);
+        int expected[CALLS_KINDS]; /* NULL, never, stale, receive, send-once, set, dead */
+} calls_rows[] = {
+        {"port_free", calls_port_free, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"port_set_limit", calls_set_limit, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"port_get_status", calls_get_status, {NAME_, NAME_, NAME_, FINE_, FINE_, FINE_, FINE_}},
+        {"right_make_send", calls_make, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"right_ref", calls_ref, {NAME_, NAME_, NAME_, RIGHT_, RIGHT_, RIGHT_, FINE_}},
+        {"right_release", calls_release, {NAME_, NAME_, NAME_, RIGHT_, FINE_, RIGHT_, FINE_}},
+        {"right_notify_dead of", calls_notify_dead,
+         {NAME_, NAME_, NAME_, RIGHT_, FINE_, RIGHT_, FINE_}},
+        {"right_notify_dead at", calls_notify_dead_at,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"set_free", calls_set_free, {NAME_, NAME_, NAME_, RIGHT_, RIGHT_, FINE_, RIGHT_}},
+        {"set_add to", calls_add_to, {NAME_, NAME_, NAME_, RIGHT_, RIGHT_, FINE_, RIGHT_}},
+        {"set_add of", calls_add_port, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"set_add to none", calls_add_to_none,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"send", calls_send, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"send_message", calls_send_message, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"send_batch", calls_send_batch, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"loan_reserve", calls_loan, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"send_message, reply", calls_with_reply,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"send_message, notify", calls_leave_and_notify,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"send_message, copy send", calls_copy_send,
+         {NAME_, NAME_, NAME_, RIGHT_, RIGHT_, RIGHT_, FINE_}},
+        {"send_message, move send", calls_move_send,
+         {NAME_, NAME_, NAME_, RIGHT_, RIGHT_, RIGHT_, FINE_}},
+        {"send_message, make send", calls_make_send,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"send_message, make send-once", calls_make_send_once,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"send_message, move send-once", calls_move_send_once,
+         {NAME_, NAME_, NAME_, RIGHT_, FINE_, RIGHT_, FINE_}},
+        {"receive", calls_receive, {NAME_, NAME_, NAME_, FINE_, RIGHT_, FINE_, RIGHT_}},
+        {"receive_with", calls_receive_with, {NAME_, NAME_, NAME_, FINE_, RIGHT_, FINE_, RIGHT_}},
+        {"receive_batch", calls_receive_batch,
+         {NAME_, NAME_, NAME_, FINE_, RIGHT_, FINE_, RIGHT_}},
+        {"call", calls_call, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"call_message", calls_call_message, {NAME_, NAME_, NAME_, FINE_, FINE_, RIGHT_, DEAD_}},
+        {"descriptor", calls_descriptor, {NAME_, NAME_, NAME_, FINE_, RIGHT_, FINE_, RIGHT_}},
+        {"name_publish", calls_publish, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+        {"name_watch", calls_watch, {NAME_, NAME_, NAME_, FINE_, RIGHT_, RIGHT_, RIGHT_}},
+};
+#undef NAME_
+#undef RIGHT_
+#undef DEAD_
+#undef FINE_
+
+/* One name of each kind; sets calls_good. */
+static inline void calls_names(ptl_port ret_names[CALLS_KINDS])
+{
+        struct ptl_right_item item = {.disposition = PTL_MAKE_SEND_ONCE};
+        struct ptl_outgoing out = {.rights = &item, .n_rights = 1};
+        struct ptl_message m;
+
+        calls_good = new_send_port();
+        ret_names[CALLS_NULL] = PTL_NULL;
+        ret_names[CALLS_NEVER] = UINT32_MAX;
+        ret_names[CALLS_RECEIVE] = item.port = new_port();
+        OK(ptl_send_message(calls_good, &out, PTL_NOW));
+        m = take_message(calls_good);
+        ret_names[CALLS_ONCE] = m.rights[0].port;
+        ptl_message_release(&m);
+        ret_names[CALLS_SET] = new_set();
+        ret_names[CALLS_DEAD] = new_send_port();
+        OK(ptl_port_free(ret_names[CALLS_DEAD]));
+        ret_names[CALLS_STALE] = stale_name(); /* last, so that no later name is like it */
+}
