@@ -40,9 +40,10 @@ void ptl_model_pause(void); /* a spinning thread yields: others run before it lo
 #define ptl_store_relaxed(p, v) PTL_STORE_(p, v, RELAXED)
 #define ptl_store_release(p, v) PTL_STORE_(p, v, RELEASE)
 #define ptl_store_seq_cst(p, v) PTL_STORE_(p, v, SEQ_CST)
+/* Statement expressions: their value may go unused without a warning. */
 #define ptl_exchange(p, v)                                                                         \
-        ((__typeof__(*(p) + 0))ptl_model_exchange((p), sizeof *(p), (uint64_t)(v)))
-#define ptl_add(p, v) ((__typeof__(*(p) + 0))ptl_model_add((p), sizeof *(p), (uint64_t)(v)))
+        ({ (__typeof__(*(p) + 0))ptl_model_exchange((p), sizeof *(p), (uint64_t)(v)); })
+#define ptl_add(p, v) ({ (__typeof__(*(p) + 0))ptl_model_add((p), sizeof *(p), (uint64_t)(v)); })
 #define ptl_cas(p, seen, want)                                                                     \
         ({                                                                                         \
                 uint64_t seen_ = *(seen);                                                          \

@@ -3,6 +3,7 @@
 #pragma once
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Runs fn(&variable) when the variable leaves scope; fn accepts the "owns nothing" value. */
@@ -29,7 +30,7 @@ static inline void ptl_freep(void *p) { free(*(void **)p); }
 static inline int ptl_close(int fd)
 {
         if (fd >= 0)
-                close(fd);
+                syscall(SYS_close, fd); /* close() is a cancellation point (base/cancel.h) */
         return -EBADF;
 }
 

@@ -2,7 +2,7 @@
 /* base/copy.c - see copy.h */
 #include "base/copy.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(PTL_MODEL)
 #include <immintrin.h>
 
 typedef void stream_fn(char *to, const char *from, size_t size); /* to and size: 64-byte multiples */

@@ -4,8 +4,8 @@
  *
  * An actor is this program executed anew as `portolan tour-ROLE ARGUMENTS`. It inherits no memory
  * and no descriptors but three: its standard output, on which it reports lines KEY=VALUE to the
- * tour, its standard input, from which it takes the tour's cues, and standard error. What the actors
- * say to each other goes through what they find by name.
+ * tour, its standard input, from which it takes the tour's cues, and standard error. What the
+ * actors say to each other goes through what they find by name.
  *
  * Every wait has a deadline, and ends at once when the tour is interrupted. An actor dies with the
  * tour, however the tour ends.
@@ -53,7 +53,8 @@ struct actor *actor_start(struct cast *c, const char *const *words, const int *k
 /* Hears what all actors report, for at most @ms. Returns at the first news. */
 void cast_listen(struct cast *c, int ms);
 
-/* Waits until the actor has reported @key. False: it ended before, it took too long. NULL is false. */
+/* Waits until the actor has reported @key. False: it ended before, it took too long. NULL is false.
+ */
 bool actor_await(struct cast *c, struct actor *a, const char *key, int ms);
 
 /* The last value reported for a key, in @ret; false and "" if there is none. */
@@ -66,7 +67,8 @@ void actor_cue(struct actor *a, const char *cue);
 /* SIGKILL. Return: when. */
 ptl_time actor_kill(struct actor *a);
 
-/* Closes its input, waits for its end at most @ms, then kills it. Return: whether it ended with 0. */
+/* Closes its input, waits for its end at most @ms, then kills it. Return: whether it ended with 0.
+ */
 bool actor_end(struct cast *c, struct actor *a, int ms);
 
 /* Why an actor that was ended failed: its report "error", a signal, a status, a deadline. */

@@ -4,10 +4,14 @@
 #include "cmd/bench.h"
 #include "cmd/bench_report.h"
 #include "cmd/cmd.h"
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 static const char help[] =
         "usage: portolan bench [OPTION]... [NAME]...\n"
@@ -96,17 +100,17 @@ static int measure_group(struct bench_pair *pair, const char *group, const struc
 }
 
 /* Each group has two processes of its own: what one leaves behind does not touch the next. */
-static bool run_group(const char *group, const struct settings *settings,
+static bool run_group(const char *group, const int cpus[2], const struct settings *settings,
                       struct bench_report *report, struct bench_found *found)
 {
         struct bench_pair pair;
-        bool is_good = bench_pair_start(&pair) == 0 && measure_group(&pair, group, settings, found) == 0;
-        bool has_two = pair.driver_cpu != pair.peer_cpu;
+        bool is_good = bench_pair_start(&pair, cpus) == 0 &&
+                       measure_group(&pair, group, settings, found) == 0;
 
         bench_pair_stop(&pair);
         if (ptl_task_leave() || !is_good)
                 return false;
-        bench_report_group(report, group, found, has_two);
+        bench_report_group(report, group, found, cpus[0] != cpus[1]);
         return true;
 }
 
@@ -119,28 +123,59 @@ static int run_groups(const struct settings *settings, struct bench_report *repo
         if (cpus[0] == cpus[1])
                 fprintf(stderr, "portolan bench: only CPU %d may be used: same-cpu only\n", cpus[0]);
         for (const char *const *group = bench_groups; *group; group++)
-                if (is_wanted(settings, *group) && !run_group(*group, settings, report, found))
+                if (is_wanted(settings, *group) && !run_group(*group, cpus, settings, report, found))
                         status = CMD_FAILED;
         if (settings->bars)
                 bench_report_bars(report);
         return status;
 }
 
-static int run(const struct settings *settings)
+static int drive(const struct settings *settings)
 {
         struct bench_found *found = calloc(bench_cells_count, sizeof *found);
         struct bench_report *report = calloc(1, sizeof *report);
-        struct bench_server server;
         int status = CMD_FAILED;
 
         if (found && report) {
                 report->json = settings->json;
-                if (bench_server_start(&server))
-                        status = run_groups(settings, report, found);
-                bench_server_stop(&server);
+                status = run_groups(settings, report, found);
         }
         free(found);
         free(report);
+        return status;
+}
+
+static volatile sig_atomic_t driver; /* its pid */
+
+static void pass_on(int signal_number) { kill((pid_t)driver, signal_number); }
+
+/* The work is a child's, which may end in any way: this process stays to clean up behind it. */
+static int drive_apart(const struct settings *settings)
+{
+        pid_t parent = getpid(), pid = fork();
+        int status;
+
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, (long)SIGKILL);
+                exit(getppid() == parent ? drive(settings) : CMD_FAILED);
+        }
+        if (pid < 0)
+                return CMD_FAILED;
+        driver = pid;
+        signal(SIGINT, pass_on);
+        signal(SIGTERM, pass_on);
+        while (waitpid(pid, &status, 0) != pid)
+                if (errno != EINTR)
+                        return CMD_FAILED;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : CMD_FAILED;
+}
+
+static int run(const struct settings *settings)
+{
+        struct bench_server server;
+        int status = bench_server_start(&server) ? drive_apart(settings) : CMD_NO_SERVER;
+
+        bench_server_stop(&server);
         return status;
 }
 

@@ -75,15 +75,11 @@ static int map_control(struct bench_pair *pair)
         return 0;
 }
 
-int bench_pair_start(struct bench_pair *pair)
+int bench_pair_start(struct bench_pair *pair, const int cpus[2])
 {
-        int cpus[2];
-
-        *pair = (struct bench_pair){.control_fd = -1, .ring_fd = -1, .peer = -1};
-        bench_cpus(cpus);
+        *pair = (struct bench_pair){.control_fd = -1, .ring_fd = -1, .peer = -1,
+                                    .driver_cpu = cpus[0], .peer_cpu = cpus[1]};
         setpriority(PRIO_PROCESS, 0, NICE); /* both sides alike; who may not goes on without */
-        pair->driver_cpu = cpus[0];
-        pair->peer_cpu = cpus[1];
         if (map_control(pair) || (pair->peer = bench_start_again("--peer", pair->control_fd)) < 0) {
                 fprintf(stderr, "portolan bench: cannot start a second process: %s\n", strerror(errno));
                 return -1;

@@ -62,8 +62,8 @@ struct bench_pair {
 bool bench_server_start(struct bench_server *server);
 void bench_server_stop(struct bench_server *server);
 
-/* Starts a peer and pins both. Return: 0; -1 with the reason on stderr. */
-int bench_pair_start(struct bench_pair *pair);
+/* Starts a peer; @cpus are where they run when they run apart. Return: 0; -1 with the reason on stderr. */
+int bench_pair_start(struct bench_pair *pair, const int cpus[2]);
 void bench_pair_stop(struct bench_pair *pair);
 
 /**

@@ -19,7 +19,7 @@ enum bench_placement {
 const char *bench_placement_name(enum bench_placement placement);
 enum bench_placement bench_placement_of(double round_trip_ns);
 
-/* The first two CPUs that this process may use; the same twice if there is one. */
+/* The first two CPUs that this process may use, the same twice if there is one. Ask before pinning. */
 void bench_cpus(int ret_cpus[2]);
 
 /* Return: 0, -errno. */

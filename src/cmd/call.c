@@ -78,11 +78,13 @@ static int call(const void *data, size_t size, void *context)
 
 static int options(int argc, char **argv, struct call *c)
 {
-        static const struct option list[] = {{"timeout", required_argument, NULL, 't'},
-                                             {"kind", required_argument, NULL, 'k'},
-                                             {"raw", no_argument, NULL, 'r'},
-                                             {"json", no_argument, NULL, 'j'},
-                                             {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"timeout", required_argument, NULL, 't'},
+                {"kind",    required_argument, NULL, 'k'},
+                {"raw",     no_argument,       NULL, 'r'},
+                {"json",    no_argument,       NULL, 'j'},
+                {NULL,      0,                 NULL, 0  }
+        };
         for (int o; (o = getopt_long(argc, argv, "t:k:", list, NULL)) != -1;) {
                 if (o == 'r')
                         c->is_raw = true;

@@ -17,7 +17,8 @@ static const char *advice(int outcome)
                 return "Its receiver is slow or stopped; --wait MS waits for room.";
         case PTL_E_TIMEOUT:
         case PTL_E_UNANSWERED:
-                return "A longer time, or 'forever', may help; 'portolan ls tasks' shows who lives.";
+                return "A longer time, or 'forever', may help; 'portolan ls tasks' shows who "
+                       "lives.";
         case PTL_E_DEAD:
                 return "Start it again; 'portolan ls' lists names.";
         case PTL_E_NO_REPLY:
@@ -64,7 +65,8 @@ int cmd_failed(int outcome, const char *format, ...)
         va_start(arguments, format);
         vfprintf(stderr, format, arguments);
         va_end(arguments);
-        fprintf(stderr, ": %s%s%s\n", ptl_outcome_text(outcome), help ? ". " : "", help ? help : "");
+        fprintf(stderr, ": %s%s%s\n", ptl_outcome_text(outcome), help ? ". " : "",
+                help ? help : "");
         return exit_status(outcome);
 }
 

@@ -19,8 +19,8 @@ enum {
  * struct command - one word after `portolan`
  * @name:    the word
  * @summary: one line of `portolan --help`
- * @help:    what `portolan NAME --help` prints: examples, options, exit statuses; NULL if the command
- *           prints its own
+ * @help:    what `portolan NAME --help` prints: examples, options, exit statuses; NULL if the
+ * command prints its own
  * @run:     argv[0] is "portolan NAME", as getopt's messages want it. Returns an exit status
  */
 struct command {

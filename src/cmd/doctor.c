@@ -141,7 +141,8 @@ static void print_row(const struct paint *p, const struct doctor_check *check,
 {
         const char *const colours[] = {p->green, p->yellow, p->red};
 
-        printf("  %s%-7s%s  %-26s  ", colours[f->verdict], verdicts[f->verdict], p->off, check->what);
+        printf("  %s%-7s%s  %-26s  ", colours[f->verdict], verdicts[f->verdict], p->off,
+               check->what);
         text_escaped(stdout, f->value, strlen(f->value));
         putchar('\n');
         if (f->verdict == DOCTOR_OK)
@@ -163,7 +164,8 @@ static void print_summary(const struct paint *p, const size_t *counts)
                counts[DOCTOR_OK]);
 }
 
-static void look(const struct doctor_group *group, bool is_json, const struct paint *p, size_t *counts)
+static void look(const struct doctor_group *group, bool is_json, const struct paint *p,
+                 size_t *counts)
 {
         if (!is_json)
                 printf("%s%s%s\n", p->bold, group->title, p->off);
@@ -181,7 +183,10 @@ static void look(const struct doctor_group *group, bool is_json, const struct pa
 
 static int run(int argc, char **argv)
 {
-        static const struct option list[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"json", no_argument, NULL, 'j'},
+                {NULL,   0,           NULL, 0  }
+        };
         const struct paint *p = text_paint(stdout);
         size_t counts[PTL_ARRAY_LEN(verdicts)] = {0};
         bool is_json = false;

@@ -26,9 +26,11 @@ static void look_files(struct doctor_finding *f)
                 return;
         }
         if (r.rlim_cur < 256)
-                doctor_say(f, DOCTOR_NOTE, "each linked task costs a few descriptors: PTL outcome -EMFILE comes early",
-                           "ulimit -n 4096, or LimitNOFILE= in a unit", "%s (may be raised to %s)",
-                           limit_text(soft, r.rlim_cur), limit_text(hard, r.rlim_max));
+                doctor_say(
+                        f, DOCTOR_NOTE,
+                        "each linked task costs a few descriptors: PTL outcome -EMFILE comes early",
+                        "ulimit -n 4096, or LimitNOFILE= in a unit", "%s (may be raised to %s)",
+                        limit_text(soft, r.rlim_cur), limit_text(hard, r.rlim_max));
         else
                 doctor_say(f, DOCTOR_OK, "ports cost none; each linked task costs a few", NULL,
                            "%s (may be raised to %s)", limit_text(soft, r.rlim_cur),
@@ -60,16 +62,19 @@ static void look_queues(struct doctor_finding *f)
         if (queues == UINT64_MAX || getrlimit(RLIMIT_MSGQUEUE, &r))
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "not there, and not needed");
         else
-                doctor_say(f, DOCTOR_OK, "of the kernel's queues alone; ports have none of these limits",
-                           NULL, "%" PRIu64 " queues of %" PRIu64 " messages of %" PRIu64 " bytes; %s bytes a user",
+                doctor_say(f, DOCTOR_OK,
+                           "of the kernel's queues alone; ports have none of these limits", NULL,
+                           "%" PRIu64 " queues of %" PRIu64 " messages of %" PRIu64
+                           " bytes; %s bytes a user",
                            queues, messages, bytes,
-                           r.rlim_cur == RLIM_INFINITY ? "unlimited" : limit_text(text, r.rlim_cur));
+                           r.rlim_cur == RLIM_INFINITY ? "unlimited"
+                                                       : limit_text(text, r.rlim_cur));
 }
 
 static const struct doctor_check checks[] = {
-        {"descriptors", "RLIMIT_NOFILE", look_files},
-        {"mappings", "vm.max_map_count", look_maps},
-        {"queues", "POSIX message queues", look_queues},
+        {"descriptors", "RLIMIT_NOFILE",        look_files },
+        {"mappings",    "vm.max_map_count",     look_maps  },
+        {"queues",      "POSIX message queues", look_queues},
 };
 
 const struct doctor_group doctor_limits = {"Limits", checks, PTL_ARRAY_LEN(checks)};

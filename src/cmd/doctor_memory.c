@@ -8,8 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -51,16 +51,18 @@ static const char *try_seals(int fd)
 
 static void look_seals(struct doctor_finding *f)
 {
-        ptl_cleanup(ptl_closep) int fd = memfd_create("portolan-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        ptl_cleanup(ptl_closep) int fd =
+                memfd_create("portolan-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         const char *failed = try_seals(fd);
 
         if (!failed)
                 doctor_say(f, DOCTOR_OK, "shared memory only its owner can write", NULL,
                            "memfd_create and F_SEAL_FUTURE_WRITE work");
         else
-                doctor_say(f, DOCTOR_PROBLEM, "tasks cannot be linked: no outbox can be made",
-                           "Use Linux 5.1 or later; in a sandbox, allow memfd_create and its seals.",
-                           "%s fails: %s", failed, errno ? strerror(errno) : "others can still write");
+                doctor_say(
+                        f, DOCTOR_PROBLEM, "tasks cannot be linked: no outbox can be made",
+                        "Use Linux 5.1 or later; in a sandbox, allow memfd_create and its seals.",
+                        "%s fails: %s", failed, errno ? strerror(errno) : "others can still write");
 }
 
 static void look_populate(struct doctor_finding *f)
@@ -71,7 +73,8 @@ static void look_populate(struct doctor_finding *f)
         if (p != MAP_FAILED)
                 munmap(p, SIZE);
         if (!e)
-                doctor_say(f, DOCTOR_OK, "pages are made ready before they are used", NULL, "works");
+                doctor_say(f, DOCTOR_OK, "pages are made ready before they are used", NULL,
+                           "works");
         else
                 doctor_say(f, DOCTOR_NOTE, "the first use of each page costs a fault, 1 to 2 us",
                            "Linux 5.14 and later have it.", "%s", strerror(e));
@@ -84,14 +87,15 @@ static void look_noexec(struct doctor_finding *f)
         if (level == UINT64_MAX)
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "not known to this kernel");
         else
-                doctor_say(f, DOCTOR_OK, "memory that tasks share need not be executable", NULL, "%u",
-                           (unsigned)level);
+                doctor_say(f, DOCTOR_OK, "memory that tasks share need not be executable", NULL,
+                           "%u", (unsigned)level);
 }
 
 /* Few use it for anything large, but where it is 64 MiB, as in containers, others fail. */
 static void look_dev_shm(struct doctor_finding *f)
 {
-        static const char effect[] = "nothing here: Portolan's memory has no file; others' POSIX shared memory is limited";
+        static const char effect[] = "nothing here: Portolan's memory has no file; others' POSIX "
+                                     "shared memory is limited";
         char size[24], left[24];
         struct statvfs s;
         uint64_t bytes;
@@ -118,8 +122,10 @@ static void look_huge(struct doctor_finding *f)
                 chosen[strcspn(chosen, "]")] = 0;
         chosen = chosen ? chosen + 1 : text;
         if (!strcmp(chosen, "always") || !strcmp(chosen, "force"))
-                doctor_say(f, DOCTOR_NOTE, "each link may take 2 MiB at once instead of what it uses",
-                           "echo never > /sys/kernel/mm/transparent_hugepage/shmem_enabled", "%s", chosen);
+                doctor_say(f, DOCTOR_NOTE,
+                           "each link may take 2 MiB at once instead of what it uses",
+                           "echo never > /sys/kernel/mm/transparent_hugepage/shmem_enabled", "%s",
+                           chosen);
         else
                 doctor_say(f, DOCTOR_OK, "links take memory page by page", NULL, "%s", chosen);
 }
@@ -129,19 +135,21 @@ static void look_cgroup_memory(struct doctor_finding *f)
         char text[64], size[24];
         uint64_t bytes = UINT64_MAX;
 
-        if (doctor_read_cgroup("memory.max", "memory", "memory.limit_in_bytes", text, sizeof text) &&
+        if (doctor_read_cgroup("memory.max", "memory", "memory.limit_in_bytes", text,
+                               sizeof text) &&
             strcmp(text, "max"))
                 sscanf(text, "%" SCNu64, &bytes);
         if (bytes >= UINT64_MAX / 4) /* version 1 says "none" with a large number */
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "none");
         else if (bytes < 256u << 20)
                 doctor_say(f, DOCTOR_NOTE,
-                           "shared memory counts for whoever touches it first; at the limit processes are killed",
+                           "shared memory counts for whoever touches it first; at the limit "
+                           "processes are killed",
                            "Raise memory.max of the control group (docker: --memory).", "%s",
                            text_size(size, bytes));
         else
-                doctor_say(f, DOCTOR_OK, "shared memory counts for whoever touches it first", NULL, "%s",
-                           text_size(size, bytes));
+                doctor_say(f, DOCTOR_OK, "shared memory counts for whoever touches it first", NULL,
+                           "%s", text_size(size, bytes));
 }
 
 static void look_memlock(struct doctor_finding *f)
@@ -152,18 +160,19 @@ static void look_memlock(struct doctor_finding *f)
         if (getrlimit(RLIMIT_MEMLOCK, &r))
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%s", strerror(errno));
         else
-                doctor_say(f, DOCTOR_OK, "only programs that mlock() what they share need more", NULL, "%s",
+                doctor_say(f, DOCTOR_OK, "only programs that mlock() what they share need more",
+                           NULL, "%s",
                            r.rlim_cur == RLIM_INFINITY ? "unlimited" : text_size(size, r.rlim_cur));
 }
 
 static const struct doctor_check checks[] = {
-        {"seals", "sealed memory", look_seals},
-        {"populate", "MADV_POPULATE_WRITE", look_populate},
-        {"memfd_noexec", "vm.memfd_noexec", look_noexec},
-        {"dev_shm", "/dev/shm", look_dev_shm},
-        {"huge_pages", "huge pages for shmem", look_huge},
+        {"seals",        "sealed memory",              look_seals        },
+        {"populate",     "MADV_POPULATE_WRITE",        look_populate     },
+        {"memfd_noexec", "vm.memfd_noexec",            look_noexec       },
+        {"dev_shm",      "/dev/shm",                   look_dev_shm      },
+        {"huge_pages",   "huge pages for shmem",       look_huge         },
         {"memory_limit", "memory limit of the cgroup", look_cgroup_memory},
-        {"memlock", "RLIMIT_MEMLOCK", look_memlock},
+        {"memlock",      "RLIMIT_MEMLOCK",             look_memlock      },
 };
 
 const struct doctor_group doctor_memory = {"Memory", checks, PTL_ARRAY_LEN(checks)};

@@ -21,8 +21,8 @@ static void look_kernel(struct doctor_finding *f)
                 doctor_say(f, DOCTOR_NOTE, "it is not known what works", NULL, "not known");
         else if (major < 5 || (major == 5 && minor < 4))
                 doctor_say(f, DOCTOR_PROBLEM, "seals and pidfds, which links need, are not in it",
-                           "Linux 5.4 is the oldest that is tried.", "Linux %.64s, %.32s", u.release,
-                           u.machine);
+                           "Linux 5.4 is the oldest that is tried.", "Linux %.64s, %.32s",
+                           u.release, u.machine);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "Linux %.64s, %.32s", u.release, u.machine);
 }
@@ -33,7 +33,8 @@ static void look_pidfd(struct doctor_finding *f)
 
         if (fd < 0)
                 doctor_say(f, DOCTOR_NOTE, "a peer's death is seen by its socket alone",
-                           "Linux 5.3 and later have it; in a sandbox, allow it.", "%s", strerror(errno));
+                           "Linux 5.3 and later have it; in a sandbox, allow it.", "%s",
+                           strerror(errno));
         else
                 doctor_say(f, DOCTOR_OK, "a peer's death is seen at once", NULL, "works");
         ptl_close(fd);
@@ -46,7 +47,8 @@ static void look_cpus(struct doctor_finding *f)
         int allowed = sched_getaffinity(0, sizeof set, &set) ? (int)online : CPU_COUNT(&set);
 
         if (allowed == 1)
-                doctor_say(f, DOCTOR_NOTE, "nobody polls on one CPU: each message costs a wake-up, 3 to 5 us",
+                doctor_say(f, DOCTOR_NOTE,
+                           "nobody polls on one CPU: each message costs a wake-up, 3 to 5 us",
                            "If the machine has more, widen the affinity (taskset, cpuset).",
                            "1 of %ld to be used", online);
         else
@@ -63,14 +65,16 @@ static void look_quota(struct doctor_finding *f)
                 return;
         }
         if (sscanf(text, "%lf %lf", &quota, &period) == 1 &&
-            doctor_read_cgroup("cpu.max", "cpu", "cpu.cfs_period_us", period_text, sizeof period_text))
+            doctor_read_cgroup("cpu.max", "cpu", "cpu.cfs_period_us", period_text,
+                               sizeof period_text))
                 sscanf(period_text, "%lf", &period);
         if (quota <= 0) /* "max", or -1 in version 1 */
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "none");
         else if (quota < 2 * period)
-                doctor_say(f, DOCTOR_NOTE, "polling uses it up, and then both sides stand still for a while",
-                           "Raise cpu.max (docker: --cpus), or set PORTOLAN_WAIT=block.", "%.2f CPUs",
-                           quota / period);
+                doctor_say(f, DOCTOR_NOTE,
+                           "polling uses it up, and then both sides stand still for a while",
+                           "Raise cpu.max (docker: --cpus), or set PORTOLAN_WAIT=block.",
+                           "%.2f CPUs", quota / period);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%.2f CPUs", quota / period);
 }
@@ -97,9 +101,10 @@ static void look_container(struct doctor_finding *f)
         const char *name = container();
 
         if (name)
-                doctor_say(f, DOCTOR_NOTE, "processes outside are found only through a server both can reach",
-                           "Mount its socket's folder into the container and set PORTOLAN_SOCKET.", "%s",
-                           name);
+                doctor_say(f, DOCTOR_NOTE,
+                           "processes outside are found only through a server both can reach",
+                           "Mount its socket's folder into the container and set PORTOLAN_SOCKET.",
+                           "%s", name);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "none seen");
 }
@@ -131,7 +136,8 @@ static void look_pids(struct doctor_finding *f)
                 doctor_say(f, DOCTOR_NOTE, "start times of processes are reported as 0",
                            "mount -t proc proc /proc", "there is no /proc");
         else if (strpbrk(ids, "\t "))
-                doctor_say(f, DOCTOR_NOTE, "process ids are told as the name server's place counts them", NULL,
+                doctor_say(f, DOCTOR_NOTE,
+                           "process ids are told as the name server's place counts them", NULL,
                            "nested: this process is %s", ids);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "one for all that is seen here");
@@ -139,8 +145,9 @@ static void look_pids(struct doctor_finding *f)
 
 static void look_ptrace(struct doctor_finding *f)
 {
-        static const char effect[] = "processes of one user can look into each other's memory: between "
-                                     "them rights protect from faults, not from intent";
+        static const char effect[] =
+                "processes of one user can look into each other's memory: between "
+                "them rights protect from faults, not from intent";
         uint64_t scope = doctor_read_number("/proc/sys/kernel/yama/ptrace_scope", UINT64_MAX);
 
         if (scope == UINT64_MAX)
@@ -156,7 +163,8 @@ static void look_seccomp(struct doctor_finding *f)
         if (!read_status("Seccomp", mode, sizeof mode))
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "not known");
         else if (mode[0] == '2')
-                doctor_say(f, DOCTOR_OK, "a filter stands above this process; what is needed was tried above",
+                doctor_say(f, DOCTOR_OK,
+                           "a filter stands above this process; what is needed was tried above",
                            NULL, "a filter");
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%s", mode[0] == '0' ? "none" : "strict");
@@ -176,7 +184,8 @@ static void look_clock(struct doctor_finding *f)
                          sizeof source))
                 snprintf(source, sizeof source, "a clock");
         if (ns > 150)
-                doctor_say(f, DOCTOR_NOTE, "reading the clock is a system call: deadlines and polling cost more",
+                doctor_say(f, DOCTOR_NOTE,
+                           "reading the clock is a system call: deadlines and polling cost more",
                            "Boot with tsc=reliable if the processor's counter can be trusted.",
                            "%s, %.0f ns a look", source, ns);
         else
@@ -184,15 +193,15 @@ static void look_clock(struct doctor_finding *f)
 }
 
 static const struct doctor_check checks[] = {
-        {"kernel", "kernel", look_kernel},
-        {"pidfd", "pidfd_open", look_pidfd},
-        {"cpus", "CPUs", look_cpus},
-        {"cpu_quota", "CPU limit of the cgroup", look_quota},
-        {"clock", "clock", look_clock},
-        {"container", "container", look_container},
-        {"pids", "process ids", look_pids},
-        {"ptrace", "kernel.yama.ptrace_scope", look_ptrace},
-        {"seccomp", "seccomp", look_seccomp},
+        {"kernel",    "kernel",                   look_kernel   },
+        {"pidfd",     "pidfd_open",               look_pidfd    },
+        {"cpus",      "CPUs",                     look_cpus     },
+        {"cpu_quota", "CPU limit of the cgroup",  look_quota    },
+        {"clock",     "clock",                    look_clock    },
+        {"container", "container",                look_container},
+        {"pids",      "process ids",              look_pids     },
+        {"ptrace",    "kernel.yama.ptrace_scope", look_ptrace   },
+        {"seccomp",   "seccomp",                  look_seccomp  },
 };
 
 const struct doctor_group doctor_place = {"This place", checks, PTL_ARRAY_LEN(checks)};

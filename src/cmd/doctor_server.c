@@ -35,7 +35,8 @@ static bool is_folder_of_ours(const char *path, struct stat *st)
 static struct place find_place(void)
 {
         struct place p = {.address.sun_family = AF_UNIX};
-        const char *given = secure_getenv("PORTOLAN_SOCKET"), *runtime = secure_getenv("XDG_RUNTIME_DIR");
+        const char *given = secure_getenv("PORTOLAN_SOCKET"),
+                   *runtime = secure_getenv("XDG_RUNTIME_DIR");
         char path[PATH_MAX];
         struct stat st;
 
@@ -51,7 +52,8 @@ static struct place find_place(void)
                 if (runtime && runtime[0] == '/' && is_folder_of_ours(runtime, &st))
                         snprintf(path, sizeof path, "%s/portolan/portolan.sock", runtime);
                 else
-                        snprintf(path, sizeof path, "/tmp/portolan-%u/portolan.sock", (unsigned)geteuid());
+                        snprintf(path, sizeof path, "/tmp/portolan-%u/portolan.sock",
+                                 (unsigned)geteuid());
         }
         p.is_too_long = strlen(path) >= sizeof p.address.sun_path;
         if (!p.is_too_long)
@@ -62,7 +64,8 @@ static struct place find_place(void)
 /* Who listens; 0 or -errno. */
 static int find_listener(const struct place *p, struct ucred *ret)
 {
-        ptl_cleanup(ptl_closep) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        ptl_cleanup(ptl_closep) int fd =
+                socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         socklen_t size = sizeof *ret;
 
         if (fd < 0 || connect(fd, (const struct sockaddr *)&p->address, sizeof p->address) ||
@@ -77,13 +80,14 @@ static void look_runtime(struct doctor_finding *f)
         struct stat st;
 
         if (!path || !path[0])
-                doctor_say(f, DOCTOR_OK, "this user's server is in /tmp/portolan-UID instead", NULL, "not set");
+                doctor_say(f, DOCTOR_OK, "this user's server is in /tmp/portolan-UID instead", NULL,
+                           "not set");
         else if (path[0] != '/' || !is_folder_of_ours(path, &st))
                 doctor_say(f, DOCTOR_NOTE, "it is not a folder of this user, so it is not used",
                            "Unset it, or log in so that it is made.", "%.120s", path);
         else if (st.st_mode & 077)
-                doctor_say(f, DOCTOR_NOTE, "others can reach into it", "chmod 700 it", "%.120s, mode %o",
-                           path, st.st_mode & 07777);
+                doctor_say(f, DOCTOR_NOTE, "others can reach into it", "chmod 700 it",
+                           "%.120s, mode %o", path, st.st_mode & 07777);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%.120s", path);
 }
@@ -93,8 +97,8 @@ static void look_socket(struct doctor_finding *f)
         struct place p = find_place();
 
         if (p.is_too_long)
-                doctor_say(f, DOCTOR_PROBLEM, "a socket's path has at most 107 bytes", "Use a shorter one.",
-                           "too long (%s)", p.why);
+                doctor_say(f, DOCTOR_PROBLEM, "a socket's path has at most 107 bytes",
+                           "Use a shorter one.", "too long (%s)", p.why);
         else
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%s (%s)", p.address.sun_path, p.why);
 }
@@ -103,9 +107,11 @@ static void say_nobody(struct doctor_finding *f, const struct place *p, int erro
 {
         if (error == EACCES || error == EPERM)
                 doctor_say(f, DOCTOR_PROBLEM, "names cannot be published or found",
-                           "Give this user access to the socket and its folder.", "%s", strerror(error));
+                           "Give this user access to the socket and its folder.", "%s",
+                           strerror(error));
         else if (p->is_own)
-                doctor_say(f, DOCTOR_OK, "the library starts it when it is needed", NULL, "not running");
+                doctor_say(f, DOCTOR_OK, "the library starts it when it is needed", NULL,
+                           "not running");
         else
                 doctor_say(f, DOCTOR_NOTE, "nobody listens there",
                            "Start it: systemctl start portoland.socket, or portoland --background.",
@@ -123,8 +129,9 @@ static void say_status(struct doctor_finding *f, const struct ucred *who)
                            "Restart it; PORTOLAN_TRACE=1 portolan ls shows what it says.",
                            "pid %d does not answer: %s", (int)who->pid, ptl_outcome_text(r));
         else
-                doctor_say(f, DOCTOR_OK, NULL, NULL, "version %.15s, pid %d, up %s, %u names, %u tasks",
-                           s.version, (int)who->pid, text_span(up, s.uptime_ns), s.names, s.tasks);
+                doctor_say(f, DOCTOR_OK, NULL, NULL,
+                           "version %.15s, pid %d, up %s, %u names, %u tasks", s.version,
+                           (int)who->pid, text_span(up, s.uptime_ns), s.names, s.tasks);
 }
 
 static void look_answer(struct doctor_finding *f)
@@ -149,14 +156,16 @@ static void look_user(struct doctor_finding *f)
         else if (who.uid == 0 || who.uid == geteuid())
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%s", who.uid ? "this user" : "root");
         else
-                doctor_say(f, DOCTOR_PROBLEM, "the library does not believe a server of another user",
+                doctor_say(f, DOCTOR_PROBLEM,
+                           "the library does not believe a server of another user",
                            "Use one of root or of this user (PORTOLAN_SOCKET).", "uid %u", who.uid);
 }
 
 /* $PORTOLAND, beside this program as installed or built, where it was installed. */
 static bool find_program(char ret[PATH_MAX])
 {
-        static const char *const beside[] = {"portoland", "../libexec/portoland", "../server/portoland"};
+        static const char *const beside[] = {"portoland", "../libexec/portoland",
+                                             "../server/portoland"};
         const char *given = getenv("PORTOLAND");
         char self[PATH_MAX / 2] = "", *slash;
 
@@ -184,16 +193,17 @@ static void look_program(struct doctor_finding *f)
         if (find_program(path))
                 doctor_say(f, DOCTOR_OK, NULL, NULL, "%.150s", path);
         else
-                doctor_say(f, p.is_own ? DOCTOR_PROBLEM : DOCTOR_NOTE, "the library cannot start a server",
+                doctor_say(f, p.is_own ? DOCTOR_PROBLEM : DOCTOR_NOTE,
+                           "the library cannot start a server",
                            "Install it, or name it in PORTOLAND.", "not at %.120s", path);
 }
 
 static const struct doctor_check checks[] = {
-        {"runtime_dir", "XDG_RUNTIME_DIR", look_runtime},
-        {"socket", "socket", look_socket},
-        {"server", "name server", look_answer},
-        {"server_user", "it runs as", look_user},
-        {"portoland", "portoland, the program", look_program},
+        {"runtime_dir", "XDG_RUNTIME_DIR",        look_runtime},
+        {"socket",      "socket",                 look_socket },
+        {"server",      "name server",            look_answer },
+        {"server_user", "it runs as",             look_user   },
+        {"portoland",   "portoland, the program", look_program},
 };
 
 const struct doctor_group doctor_server = {"Name server", checks, PTL_ARRAY_LEN(checks)};

@@ -56,5 +56,5 @@ static int run(int argc, char **argv)
         return cmd_failed(r, "answer as \"%s\"", name);
 }
 
-const struct command cmd_echo = {"echo", "a server that answers each request with the request", help,
-                                 run};
+const struct command cmd_echo = {"echo", "a server that answers each request with the request",
+                                 help, run};

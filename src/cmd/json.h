@@ -8,8 +8,8 @@
  *   json_u64(&j, "pid", 17);
  *   json_end(&j);                          {"name":"echo","pid":17}
  *
- * Keys are the program's own and are printed as they are; values may be anything. Bytes that are not
- * UTF-8 are printed as U+FFFD: JSON has no other place for them. Not thread-safe.
+ * Keys are the program's own and are printed as they are; values may be anything. Bytes that are
+ * not UTF-8 are printed as U+FFFD: JSON has no other place for them. Not thread-safe.
  */
 #pragma once
 #include <stdbool.h>

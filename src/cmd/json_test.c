@@ -35,8 +35,9 @@ TEST(members_are_separated_by_commas_and_the_line_ends)
         json_f64(&j, "f", 1.25, 2);
         json_bool(&j, "b", true);
         json_hex(&j, "h", "\x01\xff", 2);
-        ends_as(&j, "{\"s\":\"echo\",\"u\":18446744073709551615,\"i\":-9223372036854775808,\"f\":1.25,"
-                    "\"b\":true,\"h\":\"01ff\"}\n");
+        ends_as(&j,
+                "{\"s\":\"echo\",\"u\":18446744073709551615,\"i\":-9223372036854775808,\"f\":1.25,"
+                "\"b\":true,\"h\":\"01ff\"}\n");
 }
 
 TEST(an_empty_object_has_no_members)
@@ -61,15 +62,16 @@ TEST(strings_are_escaped)
         static const struct {
                 const char *name, *value, *expected;
         } rows[] = {
-                {"quotes", "a\"b\\c", "a\\\"b\\\\c"},
-                {"line ends", "a\nb\tc", "a\\nb\\u0009c"},
-                {"controls", "\x01\x1b\x7f", "\\u0001\\u001b\\u007f"},
-                {"UTF-8", "\xc2\xb5s \xe2\x82\xac \xf0\x9f\x9a\xa2", "\xc2\xb5s \xe2\x82\xac \xf0\x9f\x9a\xa2"},
-                {"a lone continuation", "a\x80z", "a\\ufffdz"},
-                {"an overlong form", "\xc0\xaf", "\\ufffd\\ufffd"},
-                {"a surrogate", "\xed\xa0\x80", "\\ufffd\\ufffd\\ufffd"},
-                {"above U+10FFFF", "\xf4\x90\x80\x80", "\\ufffd\\ufffd\\ufffd\\ufffd"},
-                {"cut short", "\xe2\x82", "\\ufffd\\ufffd"},
+                {"quotes",              "a\"b\\c",                                 "a\\\"b\\\\c"                 },
+                {"line ends",           "a\nb\tc",                                 "a\\nb\\u0009c"               },
+                {"controls",            "\x01\x1b\x7f",                            "\\u0001\\u001b\\u007f"       },
+                {"UTF-8",               "\xc2\xb5s \xe2\x82\xac \xf0\x9f\x9a\xa2",
+                 "\xc2\xb5s \xe2\x82\xac \xf0\x9f\x9a\xa2"                                                       },
+                {"a lone continuation", "a\x80z",                                  "a\\ufffdz"                   },
+                {"an overlong form",    "\xc0\xaf",                                "\\ufffd\\ufffd"              },
+                {"a surrogate",         "\xed\xa0\x80",                            "\\ufffd\\ufffd\\ufffd"       },
+                {"above U+10FFFF",      "\xf4\x90\x80\x80",                        "\\ufffd\\ufffd\\ufffd\\ufffd"},
+                {"cut short",           "\xe2\x82",                                "\\ufffd\\ufffd"              },
         };
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

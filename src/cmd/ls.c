@@ -19,7 +19,8 @@ static const char help[] =
         "  portolan ls links           who is linked with whom\n"
         "  portolan ls --json | jq .   for programs: one object a line\n"
         "\n"
-        "Asking needs a server, so this starts yours if none is running; it leaves again by itself.\n"
+        "Asking needs a server, so this starts yours if none is running; it leaves again by "
+        "itself.\n"
         "Names and tasks of other users are listed to root and to the server's own user.\n"
         "\n"
         "Exit status: 0 listed; 4 no name server.\n";
@@ -60,12 +61,11 @@ static void headings(struct table *t, const char *const *names)
 
 static void end_list(struct output *o, size_t n, unsigned right, const char *none)
 {
-        if (o->is_json)
-                return;
-        if (n)
+        if (n && !o->is_json)
                 table_print(&o->table, stdout, right);
-        else
+        else if (!o->is_json)
                 puts(none);
+        table_free(&o->table);
 }
 
 static void name_json(const struct ptl_name_entry *e)
@@ -108,7 +108,8 @@ static int list_names(struct output *o)
                 else
                         name_row(&o->table, names + i);
         }
-        end_list(o, n, 1 << 2 | 1 << 3, "No names are published. 'portolan receive NAME' publishes one.");
+        end_list(o, n, 1 << 2 | 1 << 3,
+                 "No names are published. 'portolan receive NAME' publishes one.");
         return CMD_OK;
 }
 
@@ -212,7 +213,10 @@ static int print_server(void)
 
 static int options(int argc, char **argv, struct output *o)
 {
-        static const struct option list[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"json", no_argument, NULL, 'j'},
+                {NULL,   0,           NULL, 0  }
+        };
 
         for (int c; (c = getopt_long(argc, argv, "", list, NULL)) != -1;) {
                 if (c != 'j')
@@ -229,7 +233,11 @@ static int run(int argc, char **argv)
         static const struct {
                 const char *what;
                 int (*list)(struct output *o);
-        } lists[] = {{"names", list_names}, {"tasks", list_tasks}, {"links", list_links}};
+        } lists[] = {
+                {"names", list_names},
+                {"tasks", list_tasks},
+                {"links", list_links}
+        };
         struct output o = {0};
         int status = options(argc, argv, &o);
         const char *what = optind < argc ? argv[optind] : "names";
@@ -241,7 +249,8 @@ static int run(int argc, char **argv)
                         status = print_server();
                 return status ? status : lists[i].list(&o);
         }
-        return status ? status : cmd_usage("ls", "there are names, tasks and links, but no '%s'", what);
+        return status ? status
+                      : cmd_usage("ls", "there are names, tasks and links, but no '%s'", what);
 }
 
 const struct command cmd_ls = {"ls", "list names, tasks and links", help, run};

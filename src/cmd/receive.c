@@ -17,7 +17,8 @@ static const char help[] =
         "  portolan receive box --json | jq .text   for programs\n"
         "  portolan receive box --timeout 1000      until a second passes without a message\n"
         "\n"
-        "Each line tells the sender's process and user, as the kernel attests them, and the kind if\n"
+        "Each line tells the sender's process and user, as the kernel attests them, and the kind "
+        "if\n"
         "there is one; then the bytes, with what could command the terminal escaped (\\n, \\x1b).\n"
         "\n"
         "Options:\n"
@@ -26,7 +27,8 @@ static const char help[] =
         "  --limit N      how many messages may queue before senders wait, 1 to 65535 (256)\n"
         "  --hex          the bytes in hexadecimal\n"
         "  --raw          only the bytes, as they are\n"
-        "  --json         one object a message: pid, uid, gid, kind, size, wants_reply, text or hex\n"
+        "  --json         one object a message: pid, uid, gid, kind, size, wants_reply, text or "
+        "hex\n"
         "\n"
         "Exit status: 0 N messages came; 1 another process has the name; 3 the time passed;\n"
         "4 no name server.\n";
@@ -88,13 +90,15 @@ static void print_message(const struct receive *r, const struct ptl_message *m)
 
 static int options(int argc, char **argv, struct receive *r)
 {
-        static const struct option list[] = {{"count", required_argument, NULL, 'n'},
-                                             {"timeout", required_argument, NULL, 't'},
-                                             {"limit", required_argument, NULL, 'l'},
-                                             {"hex", no_argument, NULL, 'x'},
-                                             {"raw", no_argument, NULL, 'r'},
-                                             {"json", no_argument, NULL, 'j'},
-                                             {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"count",   required_argument, NULL, 'n'},
+                {"timeout", required_argument, NULL, 't'},
+                {"limit",   required_argument, NULL, 'l'},
+                {"hex",     no_argument,       NULL, 'x'},
+                {"raw",     no_argument,       NULL, 'r'},
+                {"json",    no_argument,       NULL, 'j'},
+                {NULL,      0,                 NULL, 0  }
+        };
         uint64_t n;
 
         for (int c; (c = getopt_long(argc, argv, "n:t:", list, NULL)) != -1;) {
@@ -110,11 +114,12 @@ static int options(int argc, char **argv, struct receive *r)
                         r->timeout_ms = -1;
                 else if (c == 't' && cmd_option("receive", "--timeout", optarg, 0, INT32_MAX, &n))
                         r->timeout_ms = (int64_t)n;
-                else if (c == 'l' && cmd_option("receive", "--limit", optarg, 1,
-                                                PTL_LIMIT_MESSAGES_MAX, &n))
+                else if (c == 'l' &&
+                         cmd_option("receive", "--limit", optarg, 1, PTL_LIMIT_MESSAGES_MAX, &n))
                         r->options.limit_messages = (uint32_t)n;
                 else
-                        return c == '?' ? cmd_usage("receive", "what to do is not clear") : CMD_USAGE;
+                        return c == '?' ? cmd_usage("receive", "what to do is not clear")
+                                        : CMD_USAGE;
         }
         if (optind + 1 != argc)
                 return cmd_usage("receive", "it needs one NAME");

@@ -23,10 +23,12 @@ static const char help[] =
         "  --kind N     the kind that the receiver sees, 0 to 0x7fffffff (0)\n"
         "  --wait MS    wait so long, in ms or 'forever', for NAME to appear and for room in the\n"
         "               queue. Without: not for the name, 10 s for room. 0 never waits\n"
-        "  --leave      if the queue is full, leave the message with the port, and wait only to be\n"
+        "  --leave      if the queue is full, leave the message with the port, and wait only to "
+        "be\n"
         "               told that it was taken (a message dies with the process that left it)\n"
         "\n"
-        "Exit status: 0 all messages are with the receiver; 1 no such name, a dead port, a full queue;\n"
+        "Exit status: 0 all messages are with the receiver; 1 no such name, a dead port, a full "
+        "queue;\n"
         "3 the time passed; 4 no name server.\n";
 
 struct send {
@@ -91,11 +93,13 @@ static int send_all(struct send *s, int n, char **texts)
 
 static int options(int argc, char **argv, struct send *s)
 {
-        static const struct option list[] = {{"lines", no_argument, NULL, 'l'},
-                                             {"kind", required_argument, NULL, 'k'},
-                                             {"wait", required_argument, NULL, 'w'},
-                                             {"leave", no_argument, NULL, 'L'},
-                                             {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"lines", no_argument,       NULL, 'l'},
+                {"kind",  required_argument, NULL, 'k'},
+                {"wait",  required_argument, NULL, 'w'},
+                {"leave", no_argument,       NULL, 'L'},
+                {NULL,    0,                 NULL, 0  }
+        };
         for (int c; (c = getopt_long(argc, argv, "lk:w:", list, NULL)) != -1;) {
                 if (c == 'l')
                         s->is_lines = true;

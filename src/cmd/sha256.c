@@ -43,7 +43,7 @@ static void schedule(uint32_t w[64], const uint8_t *data)
 /* Round @i; the eight variables change places by their index instead of moving. */
 static inline void one_round(uint32_t s[8], int i, uint32_t word)
 {
-#define V(n) s[((n) - i) & 7]
+#define V(n) s[((n)-i) & 7]
         uint32_t t = V(7) + (rotate(V(4), 6) ^ rotate(V(4), 11) ^ rotate(V(4), 25)) +
                      ((V(4) & V(5)) ^ (~V(4) & V(6))) + k[i] + word;
 
@@ -101,7 +101,8 @@ SHA_TARGET static void block_sha(__m128i *abef, __m128i *cdgh, const uint8_t *da
 
         for (int i = 0; i < 4; i++)
                 w[i] = _mm_shuffle_epi8(
-                        _mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)), big_endian);
+                        _mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i)),
+                        big_endian);
 #pragma GCC unroll 16
         for (int i = 0; i < 16; i++)
                 four_rounds(i, w, abef, cdgh);
@@ -151,8 +152,10 @@ const char *sha256_how(void)
 void sha256_init(struct sha256 *s)
 {
         /* FIPS 180-4, 5.3.3 */
-        *s = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-                                       0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+        *s = (struct sha256){
+                .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+                          0x1f83d9ab, 0x5be0cd19}
+        };
         if (!blocks)
                 blocks = fastest();
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/text.c - text for people: colours where they are wanted, tables, bytes that may be anything */
+/* cmd/text.c - text for people: colours where they are wanted, tables, bytes that may be anything
+ */
 #include "cmd/text.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -144,6 +145,14 @@ static void print_row(const struct table *t, FILE *f, char **row, const size_t *
         }
 }
 
+void table_free(struct table *t)
+{
+        for (size_t i = 0; i < t->count; i++)
+                free(t->cells[i]);
+        free(t->cells);
+        *t = (struct table){.columns = t->columns};
+}
+
 void table_print(struct table *t, FILE *f, unsigned right)
 {
         const struct paint *paint = text_paint(f);
@@ -159,8 +168,5 @@ void table_print(struct table *t, FILE *f, unsigned right)
         }
         if (t->has_failed)
                 fputs("(no memory for the table)\n", f);
-        for (size_t i = 0; i < t->count; i++)
-                free(t->cells[i]);
-        free(t->cells);
-        *t = (struct table){.columns = t->columns};
+        table_free(t);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/text.h - text for people: colours where they are wanted, tables, bytes that may be anything */
+/* cmd/text.h - text for people: colours where they are wanted, tables, bytes that may be anything
+ */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,8 @@ enum { TABLE_COLUMNS_MAX = 16 };
 /**
  * struct table - cells that are collected first, so that columns fit
  *
- * A zeroed one with @columns (at most TABLE_COLUMNS_MAX) set is empty. Cells are added row by row; a last column of any width is
- * not padded.
+ * A zeroed one with @columns (at most TABLE_COLUMNS_MAX) set is empty. Cells are added row by row;
+ * a last column of any width is not padded.
  */
 struct table {
         size_t columns;
@@ -46,5 +47,9 @@ struct table {
 
 void table_add(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The first row is the heading. Columns named in the bit mask @right are right-aligned. Empties @t. */
+/* Empties it. */
+void table_free(struct table *t);
+
+/* The first row is the heading. Columns named in the bit mask @right are right-aligned. Empties @t.
+ */
 void table_print(struct table *t, FILE *f, unsigned right);

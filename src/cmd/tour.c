@@ -22,15 +22,16 @@ static const char help[] =
         "  portolan tour --quick      a few seconds: the same steps, fewer messages\n"
         "  portolan tour --json       one object a step, for programs\n"
         "\n"
-        "Each step starts processes of its own and checks what they report. It needs no privileges and\n"
+        "Each step starts processes of its own and checks what they report. It needs no privileges "
+        "and\n"
         "no network, uses a name server of its own and leaves nothing behind.\n"
         "\n"
         "Exit status: 0 every step was ok; 1 one was not; 4 no name server could be started;\n"
         "130 interrupted.\n";
 
 static const struct tour_step *const steps[] = {
-        &tour_hello, &tour_stream,        &tour_call,            &tour_many,
-        &tour_full,  &tour_sender_killed, &tour_receiver_killed, &tour_figures,
+        &tour_hello,         &tour_stream,          &tour_call,    &tour_many, &tour_full,
+        &tour_sender_killed, &tour_receiver_killed, &tour_figures,
 };
 
 /* Its name is of use to nobody once the tour has ended, so it need not be easy to find. */
@@ -49,7 +50,8 @@ static int make_folder(struct tour *t)
                 return cmd_failed(-e, "make a folder in %s", base);
         }
         snprintf(path, sizeof path, "%s/portolan.sock", t->folder);
-        return setenv("PORTOLAN_SOCKET", path, 1) ? cmd_failed(-errno, "set PORTOLAN_SOCKET") : CMD_OK;
+        return setenv("PORTOLAN_SOCKET", path, 1) ? cmd_failed(-errno, "set PORTOLAN_SOCKET")
+                                                  : CMD_OK;
 }
 
 /* The library starts the server that this process asks for; who it is is needed to end it. */
@@ -95,6 +97,14 @@ static void remove_folder(struct tour *t)
         t->folder[0] = 0;
 }
 
+/* May be called again. */
+static void clean_up(struct tour *t)
+{
+        cast_fini(&t->cast);
+        end_server(t);
+        remove_folder(t);
+}
+
 static void run_step(struct tour *t, const struct tour_step *step)
 {
         ptl_time begun = ptl_now();
@@ -121,15 +131,18 @@ static int walk(struct tour *t)
         tour_print_head(t);
         for (size_t i = 0; i < PTL_ARRAY_LEN(steps) && !t->cast.interrupted; i++)
                 run_step(t, steps[i]);
+        clean_up(t);
         tour_print_end(t, (double)(ptl_now() - begun) / 1e9);
         return t->steps_failed ? CMD_FAILED : CMD_OK;
 }
 
 static int options(int argc, char **argv, struct tour *t)
 {
-        static const struct option list[] = {{"json", no_argument, NULL, 'j'},
-                                             {"quick", no_argument, NULL, 'q'},
-                                             {NULL, 0, NULL, 0}};
+        static const struct option list[] = {
+                {"json",  no_argument, NULL, 'j'},
+                {"quick", no_argument, NULL, 'q'},
+                {NULL,    0,           NULL, 0  }
+        };
         for (int c; (c = getopt_long(argc, argv, "", list, NULL)) != -1;) {
                 if (c == '?')
                         return cmd_usage("tour", "it takes --quick and --json");
@@ -152,9 +165,7 @@ static int run(int argc, char **argv)
         if (r)
                 return cmd_failed(r, "listen for signals");
         status = walk(&t);
-        cast_fini(&t.cast);
-        end_server(&t);
-        remove_folder(&t);
+        clean_up(&t);
         return t.cast.interrupted ? 128 + t.cast.interrupted : status;
 }
 

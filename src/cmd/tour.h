@@ -15,15 +15,15 @@ struct tour {
         struct cast cast;
         bool is_json, is_quick, is_tty;
         const struct paint *paint;
-        struct json json;   /* the step's object */
+        struct json json; /* the step's object */
         bool is_step_ok;
         unsigned steps, steps_failed;
-        char folder[64];    /* of the private server's socket; "" before it is made */
-        pid_t server;       /* 0: not running */
+        char folder[64]; /* of the private server's socket; "" before it is made */
+        pid_t server;    /* 0: not running */
 };
 
 struct tour_step {
-        const char *key;   /* of the step in JSON */
+        const char *key; /* of the step in JSON */
         const char *title;
         const char *about; /* what it shows: lines of at most 90 characters */
         void (*run)(struct tour *t);
@@ -39,8 +39,8 @@ extern const struct tour_step tour_hello, tour_stream, tour_call, tour_many, tou
  * @label:  what it is, for people
  * @format: the value
  */
-void tour_result(struct tour *t, bool ok, const char *key, const char *label, const char *format, ...)
-        __attribute__((format(printf, 5, 6)));
+void tour_result(struct tour *t, bool ok, const char *key, const char *label, const char *format,
+                 ...) __attribute__((format(printf, 5, 6)));
 
 /* A remark below the results. Not in JSON. */
 void tour_note(struct tour *t, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/tour_call.c - tour: a client and a server with reply ports, and what can go wrong between them */
+/* cmd/tour_call.c - tour: a client and a server with reply ports, and what can go wrong between
+ * them */
 #include "cmd/tour.h"
 #include <ctype.h>
 #include <math.h>
@@ -76,7 +77,8 @@ static int compare(const void *a, const void *b)
         return (x > y) - (x < y);
 }
 
-static int call_kind(ptl_port server, uint32_t kind, const char *text, int ms, char *ret, size_t size)
+static int call_kind(ptl_port server, uint32_t kind, const char *text, int ms, char *ret,
+                     size_t size)
 {
         struct ptl_outgoing out = {.data = text, .size = strlen(text), .kind = kind};
         struct ptl_message reply;
@@ -101,7 +103,8 @@ static void call_many(ptl_port server, size_t n)
 
                 snprintf(text, sizeof text, "a request %zu", i);
                 snprintf(wanted, sizeof wanted, "A REQUEST %zu", i);
-                role_must(call_kind(server, KIND_UPPER, text, ROLE_DEADLINE_MS, answer, sizeof answer),
+                role_must(call_kind(server, KIND_UPPER, text, ROLE_DEADLINE_MS, answer,
+                                    sizeof answer),
                           "call");
                 role_check(!strcmp(answer, wanted), "'%s' answered '%.60s'", text, answer);
                 took[i] = ptl_now() - begun;
@@ -172,16 +175,19 @@ static bool is(const struct actor *a, const char *key, const char *expected)
 
 static void show_by_hand(struct tour *t, const struct actor *server, const struct actor *client)
 {
-        bool ok = is(client, "by_hand", "BY HAND") && actor_number(client, "server_pid") == server->pid;
+        bool ok = is(client, "by_hand", "BY HAND") &&
+                  actor_number(client, "server_pid") == server->pid;
         char value[80];
 
         actor_text(client, "by_hand", value, sizeof value);
-        tour_result(t, ok, "by_hand", "a call by hand", "\"by hand\" -> \"%s\" to a reply port, from process %.0f",
-                    value, actor_number(client, "server_pid"));
-        ok = actor_number(server, "right") == PTL_RIGHT_SEND_ONCE && is(server, "second", "PTL_E_RIGHT");
+        tour_result(t, ok, "by_hand", "a call by hand",
+                    "\"by hand\" -> \"%s\" to a reply port, from process %.0f", value,
+                    actor_number(client, "server_pid"));
+        ok = actor_number(server, "right") == PTL_RIGHT_SEND_ONCE &&
+             is(server, "second", "PTL_E_RIGHT");
         actor_text(server, "second", value, sizeof value);
-        tour_result(t, ok, "send_once", "the reply right", "send-once: a second reply is refused, %s",
-                    value);
+        tour_result(t, ok, "send_once", "the reply right",
+                    "send-once: a second reply is refused, %s", value);
 }
 
 static void show_in_vain(struct tour *t, const struct actor *server, const struct actor *client)
@@ -190,8 +196,8 @@ static void show_in_vain(struct tour *t, const struct actor *server, const struc
         char value[80];
 
         actor_text(client, "dropped", value, sizeof value);
-        tour_result(t, is(client, "dropped", "PTL_E_NO_REPLY"), "dropped", "a server drops a request",
-                    "%s: the caller knows at once", value);
+        tour_result(t, is(client, "dropped", "PTL_E_NO_REPLY"), "dropped",
+                    "a server drops a request", "%s: the caller knows at once", value);
         actor_text(client, "unanswered", value, sizeof value);
         tour_result(t, is(client, "unanswered", "PTL_E_UNANSWERED") && waited >= PATIENCE_MS - 1,
                     "unanswered", "a deadline of 40 ms passes", "%s after %.1f ms", value, waited);
@@ -222,8 +228,8 @@ static void run(struct tour *t)
         tour_end_actor(t, server, 0);
 }
 
-const struct tour_step tour_call = {
-        "call", "A client and a server, with reply ports",
-        "A request carries a send-once right to a reply port of the client. It cannot be kept, forged\n"
-        "or used twice, and if it is destroyed the client is told.",
-        run};
+const struct tour_step tour_call = {"call", "A client and a server, with reply ports",
+                                    "A request carries a send-once right to a reply port of the "
+                                    "client. It cannot be kept, forged\n"
+                                    "or used twice, and if it is destroyed the client is told.",
+                                    run};

@@ -40,7 +40,8 @@ int role_doomed_sender(int argc, char **argv)
 
         say_hello(port);
         for (uint64_t s = 0; s < count; s++) {
-                struct ptl_outgoing out = {.data = words, .size = 8 * words_of(s), .kind = KIND_DATA};
+                struct ptl_outgoing out = {
+                        .data = words, .size = 8 * words_of(s), .kind = KIND_DATA};
 
                 for (size_t i = 0; i < words_of(s); i++)
                         words[i] = word(s, i);
@@ -62,7 +63,8 @@ static void check_whole(const struct ptl_message *m, uint64_t sequence)
 {
         size_t n = words_of(sequence);
 
-        role_check(m->size == 8 * n, "message %" PRIu64 " has %zu of %zu bytes", sequence, m->size, 8 * n);
+        role_check(m->size == 8 * n, "message %" PRIu64 " has %zu of %zu bytes", sequence, m->size,
+                   8 * n);
         for (size_t i = 0; i < n; i++) {
                 uint64_t found;
 
@@ -99,8 +101,8 @@ static void outlive(struct survivor *s)
         struct ptl_message m;
         int r;
 
-        while ((r = ptl_receive(s->set, &m, s->is_peer_dead ? PTL_NOW : ptl_after_ms(ROLE_DEADLINE_MS))) ==
-               0) {
+        while ((r = ptl_receive(s->set, &m,
+                                s->is_peer_dead ? PTL_NOW : ptl_after_ms(ROLE_DEADLINE_MS))) == 0) {
                 take(s, &m);
                 if (s->next == LET_RUN)
                         role_report("running", "%d", 1);
@@ -184,7 +186,8 @@ static void hold(struct tour *t)
 /* Time from the kill to the notice; under 0 it would have come before. */
 static void show_notice(struct tour *t, const char *label, const char *what, double ms)
 {
-        tour_result(t, ms >= 0 && ms < 1000, "notice", label, "%s, %.2f ms after the kill", what, ms);
+        tour_result(t, ms >= 0 && ms < 1000, "notice", label, "%s, %.2f ms after the kill", what,
+                    ms);
         tour_number(t, "notice_ms", ms, 3);
 }
 
@@ -227,10 +230,12 @@ static void show_blocked(struct tour *t, const struct actor *sender, ptl_time ki
         char outcome[40];
 
         actor_text(sender, "outcome", outcome, sizeof outcome);
-        tour_result(t, !strcmp(outcome, "PTL_E_DEAD"), "outcome", "the waiting send returns", "%s", outcome);
+        tour_result(t, !strcmp(outcome, "PTL_E_DEAD"), "outcome", "the waiting send returns", "%s",
+                    outcome);
         show_notice(t, "it was woken", "the sender", since(sender, killed));
-        tour_result(t, actor_number(sender, "rights") == PTL_RIGHT_DEAD, "rights", "its right became",
-                    "%s", actor_number(sender, "rights") == PTL_RIGHT_DEAD ? "a dead name" : "another");
+        tour_result(t, actor_number(sender, "rights") == PTL_RIGHT_DEAD, "rights",
+                    "its right became", "%s",
+                    actor_number(sender, "rights") == PTL_RIGHT_DEAD ? "a dead name" : "another");
         tour_result(t, actor_number(sender, "second") == 1, "second", "and goes on",
                     "a new receiver took the name and answers");
 }

@@ -22,10 +22,10 @@ static const struct way {
         enum bench_subject subject;
         size_t large;
 } ways[] = {
-        {"Portolan", "portolan", BENCH_PORT, LARGE},
-        {"pipe", "pipe", BENCH_PIPE, LARGE},
-        {"UNIX socket", "socket", BENCH_SOCKET, LARGE},
-        {"POSIX mq", "mq", BENCH_QUEUE, QUEUE_MAX},
+        {"Portolan",    "portolan", BENCH_PORT,   LARGE    },
+        {"pipe",        "pipe",     BENCH_PIPE,   LARGE    },
+        {"UNIX socket", "socket",   BENCH_SOCKET, LARGE    },
+        {"POSIX mq",    "mq",       BENCH_QUEUE,  QUEUE_MAX},
 };
 enum { WAYS = PTL_ARRAY_LEN(ways) };
 
@@ -88,14 +88,16 @@ static double polling(struct stage *s, const struct way *way)
                 return round_trip(s, way, BENCH_SPIN);
         return spin_measure(s->t, (enum spin_way)(way->subject - BENCH_PIPE), s->cpus, s->ms);
 }
-_Static_assert(BENCH_SOCKET - BENCH_PIPE == (int)SPIN_SOCKET && BENCH_QUEUE - BENCH_PIPE == (int)SPIN_QUEUE,
+_Static_assert(BENCH_SOCKET - BENCH_PIPE == (int)SPIN_SOCKET &&
+                       BENCH_QUEUE - BENCH_PIPE == (int)SPIN_QUEUE,
                "one order in both");
 
 static struct figures measure_way(struct stage *s, const struct way *way)
 {
         struct figures f = {NAN, NAN, NAN, NAN};
 
-        if (way->subject == BENCH_QUEUE && s->pair.side.control->kernel_fds[BENCH_KERNEL_FDS - 1] < 0)
+        if (way->subject == BENCH_QUEUE &&
+            s->pair.side.control->kernel_fds[BENCH_KERNEL_FDS - 1] < 0)
                 return f;
         f.polling_ns = polling(s, way);
         f.sleeping_ns = round_trip(s, way, BENCH_BLOCK);
@@ -119,9 +121,9 @@ static void print_head(struct tour *t)
 {
         if (t->is_json)
                 return;
-        printf("%s          %-12s  %23s  %12s  %12s\n          %-12s  %11s %11s  %12s  %12s%s\n", t->paint->bold,
-               "", "round trip of 64 bytes", "64 B one way", "64 KiB", "", "polling", "sleeping",
-               "messages/s", "GB/s", t->paint->off);
+        printf("%s          %-12s  %23s  %12s  %12s\n          %-12s  %11s %11s  %12s  %12s%s\n",
+               t->paint->bold, "", "round trip of 64 bytes", "64 B one way", "64 KiB, too", "",
+               "polling", "sleeping", "messages/s", "GB/s", t->paint->off);
 }
 
 static void show(struct tour *t, const struct way *way, const struct figures *f)
@@ -129,11 +131,12 @@ static void show(struct tour *t, const struct way *way, const struct figures *f)
         char cell[4][24], key[40];
 
         if (!t->is_json) {
-                printf("          %-12s  %11s %11s  %12s  %12s\n", way->name,
+                printf("          %-12s  %11s %11s  %12s  %12s%s\n", way->name,
                        number(cell[0], f->polling_ns / 1e3, 2, " us"),
                        number(cell[1], f->sleeping_ns / 1e3, 1, " us"),
                        number(cell[2], f->messages_per_s / 1e6, 2, " M"),
-                       number(cell[3], f->bytes_per_s / 1e9, 1, way->large < LARGE ? " *" : "  "));
+                       number(cell[3], f->bytes_per_s / 1e9, 1, ""),
+                       way->large < LARGE && !isnan(f->bytes_per_s) ? " *" : "");
                 fflush(stdout);
                 return;
         }
@@ -151,17 +154,26 @@ static void explain(struct stage *s, double line_ns, const struct figures *found
 {
         struct tour *t = s->t;
 
-        if (!isnan(line_ns))
-                tour_note(t, "CPUs %d and %d; a cache line goes there and back in %.0f ns: %s.", s->cpus[0],
-                          s->cpus[1], line_ns, bench_placement_name(bench_placement_of(line_ns)));
-        else
+        if (!isnan(line_ns)) {
+                tour_note(t, "CPUs %d and %d; a cache line goes there and back in %.0f ns: %s.",
+                          s->cpus[0], s->cpus[1], line_ns,
+                          bench_placement_name(bench_placement_of(line_ns)));
+                tour_note(t,
+                          "Polling: both look again and again, which takes two CPUs. That and GB/s "
+                          "depend on how");
+                tour_note(t,
+                          "far these are from each other; sleeping is mostly the kernel's waking, "
+                          "whatever the way.");
+        } else {
                 tour_note(t, "Both on CPU %d: there is no other, so nobody polls.", s->cpus[0]);
-        tour_note(t, "Polling: both sides look again and again, at the cost of two CPUs; this and GB/s depend");
-        tour_note(t, "on how far the CPUs are from each other. Sleeping: each waits in the kernel; most of it is");
-        tour_note(t, "the kernel's waking, whatever the way. One way: Portolan polls briefly, then sleeps; the");
-        tour_note(t, "others sleep. Each from one sample of %d ms; 'portolan bench' measures properly.", s->ms);
+        }
+        tour_note(t,
+                  "One way, Portolan polls briefly before it sleeps, as is its default; the others "
+                  "sleep.");
+        tour_note(t, "One sample of %d ms each: 'portolan bench' measures properly.", s->ms);
         if (!isnan(found[WAYS - 1].bytes_per_s))
-                tour_note(t, "* messages of 8 KiB, the most that everybody may send through a POSIX mq.");
+                tour_note(t, "* in messages of 8 KiB, the most that everybody may send through a "
+                             "POSIX mq");
         else
                 tour_note(t, "POSIX message queues cannot be had here.");
 }
@@ -190,9 +202,11 @@ static void measure_all(struct stage *s)
         }
         explain(s, line_ns, found);
         tour_number(s->t, "line_round_trip_ns", line_ns, 0);
-        ok = !isnan(found[0].sleeping_ns) && found[0].messages_per_s > 0 && found[0].bytes_per_s > 0;
+        ok = !isnan(found[0].sleeping_ns) && found[0].messages_per_s > 0 &&
+             found[0].bytes_per_s > 0;
         if (!s->has_failed && !s->t->cast.interrupted)
-                tour_result(s->t, ok, "checked", "every message above", "was checked by its receiver");
+                tour_result(s->t, ok, "checked", "every message above",
+                            "was checked by its receiver");
 }
 
 static void run(struct tour *t)
@@ -201,18 +215,17 @@ static void run(struct tour *t)
         cpu_set_t before;
         bool is_known = sched_getaffinity(0, sizeof before, &before) == 0;
 
-        if (bench_pair_start(&s.pair)) {
+        bench_cpus(s.cpus);
+        if (bench_pair_start(&s.pair, s.cpus))
                 tour_result(t, false, "error", "measuring", "no second process");
-        } else {
-                s.cpus[0] = s.pair.driver_cpu;
-                s.cpus[1] = s.pair.peer_cpu;
+        else
                 measure_all(&s);
-        }
         bench_pair_stop(&s.pair);
         if (is_known) /* this process was one of the two */
                 sched_setaffinity(0, sizeof before, &before);
 }
 
-const struct tour_step tour_figures = {
-        "figures", "A few figures, beside what the kernel offers",
-        "Two processes, each on a CPU of its own; every message is checked by its receiver.", run};
+const struct tour_step tour_figures = {"figures", "A few figures, beside what the kernel offers",
+                                       "Two processes, each on a CPU of its own where there are "
+                                       "two; receivers check every message.",
+                                       run};

@@ -17,7 +17,7 @@ struct files {
 };
 
 /* This program itself stands last, so that a machine with nothing else has something. */
-static const char *const roots[] = {"/usr/lib", "/usr/bin", "/usr/share", "/lib",
+static const char *const roots[] = {"/usr/lib", "/usr/bin", "/usr/share",     "/lib",
                                     "/bin",     "/etc",     "/proc/self/exe", NULL};
 
 struct files *files_new(void)

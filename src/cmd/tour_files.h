@@ -13,9 +13,9 @@ struct files *files_free(struct files *f);
 /**
  * files_read - the next bytes of the stream
  *
- * Regular files that this user may read, one after the other, below /usr and the like; when all were
- * read, from the beginning again.
- * Return: how many bytes; fewer than @size only if no file at all can be read.
+ * Regular files that this user may read, one after the other, below /usr and the like; when all
+ * were read, from the beginning again. Return: how many bytes; fewer than @size only if no file at
+ * all can be read.
  */
 size_t files_read(struct files *f, void *data, size_t size);
 

@@ -79,6 +79,7 @@ static void run(struct tour *t)
 
 const struct tour_step tour_hello = {
         "hello", "Shared memory by name: the textbook's producer and consumer",
-        "One process makes 4096 bytes of memory, publishes them as \"OS\" and writes; another finds them\n"
+        "One process makes 4096 bytes of memory, publishes them as \"OS\" and writes; another "
+        "finds them\n"
         "by that name, reads, and writes back. No file, no size limit of /dev/shm, no clean-up.",
         run};

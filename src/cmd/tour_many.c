@@ -111,15 +111,17 @@ static unsigned count_known(const struct actor *collector, struct actor *const *
 static void show(struct tour *t, const struct actor *collector, struct actor *const *senders,
                  unsigned each)
 {
-        double count = actor_number(collector, "count"), seconds = actor_number(collector, "seconds");
+        double count = actor_number(collector, "count"),
+               seconds = actor_number(collector, "seconds");
 
         tour_result(t, count == SENDERS * each, "count", "messages received",
                     "%.0f = %d senders x %u, none lost, none twice", count, SENDERS, each);
-        tour_result(t, true, "order", "order", "kept for each sender; the sender changed %.0f times",
+        tour_result(t, true, "order", "order",
+                    "kept for each sender; the sender changed %.0f times",
                     actor_number(collector, "turns"));
         tour_result(t, count_known(collector, senders) == SENDERS, "identity", "who sent it",
-                    "%u of %d process ids as the kernel attests them", count_known(collector, senders),
-                    SENDERS);
+                    "%u of %d process ids as the kernel attests them",
+                    count_known(collector, senders), SENDERS);
         tour_result(t, true, "rate", "rate", "%.2f million messages/s through one receiver",
                     count / seconds / 1e6);
         tour_number(t, "messages_per_s", count / seconds, 0);
@@ -146,8 +148,8 @@ static void run(struct tour *t)
                 tour_end_actor(t, senders[i], ok ? ROLE_DEADLINE_MS : 0);
 }
 
-const struct tour_step tour_many = {
-        "many", "Many senders, one consumer",
-        "Eight processes send to two ports; one process receives from both through a port set and checks\n"
-        "each message, each sender's order, and who it came from.",
-        run};
+const struct tour_step tour_many = {"many", "Many senders, one consumer",
+                                    "Eight processes send to two ports; one process receives from "
+                                    "both through a port set and checks\n"
+                                    "each message, each sender's order, and who it came from.",
+                                    run};

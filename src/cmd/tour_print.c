@@ -25,7 +25,8 @@ void tour_print_head(struct tour *t)
                 return;
         printf("%sPortolan %s%s - a tour of ports, rights and messages\n", t->paint->bold,
                ptl_version(), t->paint->off);
-        printf("%s%d CPU%s, Linux %s. Every process below is executed apart; they share a name, and a\n"
+        printf("%s%d CPU%s, Linux %s. Every process below is executed apart; they share a name, "
+               "and a\n"
                "name server of their own.%s\n",
                t->paint->dim, cpus(), cpus() == 1 ? "" : "s", u.release, t->paint->off);
 }
@@ -57,7 +58,8 @@ void tour_begin_step(struct tour *t, const struct tour_step *step)
         fflush(stdout);
 }
 
-void tour_result(struct tour *t, bool ok, const char *key, const char *label, const char *format, ...)
+void tour_result(struct tour *t, bool ok, const char *key, const char *label, const char *format,
+                 ...)
 {
         char value[240];
         va_list arguments;
@@ -73,8 +75,8 @@ void tour_result(struct tour *t, bool ok, const char *key, const char *label, co
                 return;
         }
         if (ok)
-                printf("  %s    ok%s  %-*s  %s\n", t->paint->green, t->paint->off, LABEL_WIDTH, label,
-                       value);
+                printf("  %s    ok%s  %-*s  %s\n", t->paint->green, t->paint->off, LABEL_WIDTH,
+                       label, value);
         else
                 printf("  %sFAILED  %-*s  %s%s\n", t->paint->red, LABEL_WIDTH, label, value,
                        t->paint->off);

@@ -14,22 +14,22 @@ static const struct {
         const char *name;
         role_function *play;
 } roles[] = {
-        {"hello-producer", role_hello_producer},
-        {"hello-consumer", role_hello_consumer},
+        {"hello-producer",  role_hello_producer },
+        {"hello-consumer",  role_hello_consumer },
         {"stream-producer", role_stream_producer},
         {"stream-consumer", role_stream_consumer},
-        {"server", role_server},
-        {"client", role_client},
-        {"collector", role_collector},
-        {"sender", role_sender},
-        {"full-receiver", role_full_receiver},
-        {"full-sender", role_full_sender},
-        {"doomed-sender", role_doomed_sender},
-        {"survivor", role_survivor},
+        {"server",          role_server         },
+        {"client",          role_client         },
+        {"collector",       role_collector      },
+        {"sender",          role_sender         },
+        {"full-receiver",   role_full_receiver  },
+        {"full-sender",     role_full_sender    },
+        {"doomed-sender",   role_doomed_sender  },
+        {"survivor",        role_survivor       },
         {"doomed-receiver", role_doomed_receiver},
-        {"blocked-sender", role_blocked_sender},
-        {"figure-near", role_figure_near},
-        {"figure-far", role_figure_far},
+        {"blocked-sender",  role_blocked_sender },
+        {"figure-near",     role_figure_near    },
+        {"figure-far",      role_figure_far     },
 };
 
 void role_report(const char *key, const char *format, ...)

@@ -51,10 +51,7 @@ static bool take(enum spin_way way, void *data, ptl_time end)
         return n == SIZE;
 }
 
-static void settle(char **argv)
-{
-        role_must(bench_pin(atoi(argv[1])), "use that CPU");
-}
+static void settle(char **argv) { role_must(bench_pin(atoi(argv[1])), "use that CPU"); }
 
 /* Echoes until the other stops. */
 int role_figure_far(int argc, char **argv)
@@ -86,7 +83,8 @@ int role_figure_near(int argc, char **argv)
 
                 words[0] = n + 1;
                 put(way, words, end);
-                role_check(take(way, words, end) && words[0] == ~(uint64_t)(n + 1), "a wrong answer");
+                role_check(take(way, words, end) && words[0] == ~(uint64_t)(n + 1),
+                           "a wrong answer");
                 now = ptl_now();
                 took[n] = (double)(now - then);
                 then = now;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/tour_stream.c - tour: a real stream, this machine's own files, proved by SHA-256 at both ends */
+/* cmd/tour_stream.c - tour: a real stream, this machine's own files, proved by SHA-256 at both ends
+ */
 #include "cmd/sha256.h"
 #include "cmd/tour.h"
 #include "cmd/tour_files.h"
@@ -47,7 +48,8 @@ static size_t produce_block(ptl_port port, struct files *files, struct sha256 *s
         struct ptl_loan loan;
         size_t n;
 
-        role_must(ptl_loan_reserve(port, size, &loan, ptl_after_ms(ROLE_DEADLINE_MS)), "borrow room");
+        role_must(ptl_loan_reserve(port, size, &loan, ptl_after_ms(ROLE_DEADLINE_MS)),
+                  "borrow room");
         spend(spent, &spent->passing);
         n = files_read(files, loan.data, size);
         spend(spent, &spent->reading);
@@ -151,7 +153,8 @@ static void watch(struct tour *t, struct actor *consumer, double total)
                 if (ptl_now() > end || t->cast.interrupted)
                         break;
                 done = isnan(done) ? 0 : done;
-                snprintf(text, sizeof text, "%3.0f of %.0f MiB", done / (1 << 20), total / (1 << 20));
+                snprintf(text, sizeof text, "%3.0f of %.0f MiB", done / (1 << 20),
+                         total / (1 << 20));
                 tour_progress(t, done / total, text);
                 cast_listen(&t->cast, 200);
         }
@@ -161,19 +164,22 @@ static void watch(struct tour *t, struct actor *consumer, double total)
 static void show_speed(struct tour *t, const struct actor *producer, const struct actor *consumer)
 {
         double seconds = actor_number(consumer, "seconds"), bytes = actor_number(consumer, "bytes");
-        double reading = actor_number(producer, "reading"), hashing = actor_number(producer, "hashing");
+        double reading = actor_number(producer, "reading"),
+               hashing = actor_number(producer, "hashing");
         double all = reading + hashing + actor_number(producer, "passing");
         double theirs = actor_number(consumer, "hashing");
 
         tour_result(t, seconds > 0, "speed", "end to end", "%.2f GB/s: %.0f MiB in %.2f s",
                     bytes / seconds / 1e9, bytes / (1 << 20), seconds);
         tour_number(t, "gb_per_s", bytes / seconds / 1e9, 3);
-        tour_note(t, "%s: the producer read files %.0f %% of its time and hashed %.0f %%, the",
+        tour_note(t, "%s: the producer read files %.0f %% of its",
                   reading + hashing > all / 2 || theirs > seconds / 2
-                          ? "Reading and hashing are the limit" : "Where the time went",
-                  100 * reading / all, 100 * hashing / all);
-        tour_note(t, "consumer hashed %.0f %% (by %s). Step 8 measures the transport alone.",
-                  100 * theirs / seconds, sha256_how());
+                          ? "Reading and hashing are the limit"
+                          : "Where the time went",
+                  100 * reading / all);
+        tour_note(t, "time and hashed %.0f %%, the consumer hashed %.0f %% (by %s).",
+                  100 * hashing / all, 100 * theirs / seconds, sha256_how());
+        tour_note(t, "The last step measures the transport alone.");
 }
 
 static void show(struct tour *t, const struct actor *producer, const struct actor *consumer,
@@ -213,6 +219,7 @@ static void run(struct tour *t)
 
 const struct tour_step tour_stream = {
         "stream", "A producer and a consumer of a real stream",
-        "This machine's own files go through a port in messages of 256 KiB, read from the disk straight\n"
-        "into memory both sides map; both hash all of it. Nothing is copied on the way.",
+        "This machine's own files go through a port in messages of 256 KiB, read straight into "
+        "memory that\n"
+        "both sides map; both hash all of it where it lies. Between them nothing is copied.",
         run};

@@ -33,7 +33,8 @@ static int trace_to(const char *file)
         close(fd);
         if (!realpath(file, path))
                 return cmd_failed(-errno, "find \"%s\"", file);
-        return setenv("PORTOLAN_TRACE", path, 1) ? cmd_failed(-errno, "set PORTOLAN_TRACE") : CMD_OK;
+        return setenv("PORTOLAN_TRACE", path, 1) ? cmd_failed(-errno, "set PORTOLAN_TRACE")
+                                                 : CMD_OK;
 }
 
 static int run(int argc, char **argv)
@@ -65,4 +66,5 @@ static int run(int argc, char **argv)
         return status;
 }
 
-const struct command cmd_trace = {"trace", "run a program and print its messages decoded", help, run};
+const struct command cmd_trace = {"trace", "run a program and print its messages decoded", help,
+                                  run};

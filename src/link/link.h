@@ -24,7 +24,7 @@
 enum ptl_link_state { PTL_LINK_INTRODUCED, PTL_LINK_OPEN, PTL_LINK_DEAD };
 
 enum {
-        PTL_LINK_DESCRIPTORS = 16, /* under way and not acknowledged, at most */
+        PTL_LINK_DESCRIPTORS = 32, /* under way and not acknowledged, at most */
         PTL_LINK_HOLDS = 64,       /* frames read in place and not released, at most */
         PTL_NEAR_NS = 150,         /* a timed transfer below this, clock reading included, is near */
 };
@@ -68,7 +68,8 @@ struct ptl_link {
  * @identity: the peer, as attested; borrowed
  *
  * Makes our outbox and doorbell and sends HELLO. State INTRODUCED after it.
- * Return: 0, -ENOMEM, -EMFILE, ..., PTL_E_DEAD (the peer's end is closed already).
+ * A peer that has closed its end is met by ptl_link_input(), behind what it had said.
+ * Return: 0, -ENOMEM, -EMFILE, ...
  */
 PTL_MUST_CHECK int ptl_link_init(struct ptl_link *link, int socket,
                                  const struct ptl_identity *identity);

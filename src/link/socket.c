@@ -2,6 +2,7 @@
 /* link/socket.c - packets with descriptors over AF_UNIX sockets */
 #define _GNU_SOURCE
 #include "link/socket.h"
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include <assert.h>
 #include <string.h>
@@ -36,6 +37,7 @@ static void attach(struct msghdr *m, union control *control, const int *fds, siz
 
 int ptl_socket_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds)
 {
+        PTL_NO_CANCEL;
         struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
         struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
         union control control;
@@ -86,6 +88,7 @@ static size_t detach_all(struct msghdr *m, int *ret_fds, size_t max_fds)
 int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size, int *ret_fds,
                        size_t max_fds, size_t *ret_n_fds)
 {
+        PTL_NO_CANCEL;
         union control control;
         struct iovec part = {.iov_base = buffer, .iov_len = room};
         struct msghdr m = {.msg_iov = &part,

@@ -275,14 +275,17 @@ static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
                 ptl_control_entry(peer, carrier, PTL_ENTRY_RELEASE);
         }
         e->peer = NULL;
-        ptl_right_kill(peer->space, e);
+        if (e->rights)
+                ptl_right_kill(peer->space, e);
+        else
+                e->under_way = PTL_RIGHT_DEAD;
+        peer->space->room(peer->space); /* senders that wait are told by their next attempt */
         ptl_peer_unref(peer);
 }
 
 static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
 {
-        ptl_port name = ptl_held_name(peer, f->head.right);
-        struct ptl_entry *e = ptl_space_entry(peer->space, name);
+        struct ptl_entry *e = ptl_held_entry(peer, f->head.right);
 
         if (e)
                 detach_dead(peer, e);
@@ -291,15 +294,15 @@ static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
 
 static int window(struct ptl_peer *peer, const struct ptl_frame *f)
 {
-        ptl_port name = ptl_held_name(peer, f->head.right);
-        struct ptl_entry *e = ptl_space_entry(peer->space, name);
+        struct ptl_entry *e = ptl_held_entry(peer, f->head.right);
         struct ptl_frame_window body;
 
         if (ptl_frame_body(f->body, f->length, &body, sizeof body))
                 return lie(peer);
-        if (e && e->rights & PTL_RIGHT_SEND) {
+        if (e && (e->rights | e->under_way) & PTL_RIGHT_SEND) {
                 e->limit_messages = body.limit_messages;
                 e->limit_units = body.limit_units;
+                peer->space->room(peer->space);
         }
         return 0;
 }
@@ -314,12 +317,30 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
+/*
+ * What most frames are: bytes in the ring for the port that is waited for. Everything that is not plain
+ * about it is left to message(), with nothing done.
+ */
+static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
+{
+        struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
+
+        if (PTL_UNLIKELY(!g || !want->sink || !is_wanted(want, g->receiver) || f->head.token ||
+                         f->head.aux & 0x80000000u || g->kind != PTL_GRANT_ONCE))
+                return false;
+        memcpy(want->sink, f->body, f->length < want->sink_room ? f->length : want->sink_room);
+        want->sunk_size = f->length;
+        want->sunk = true;
+        ptl_grant_free(g);
+        return true;
+}
+
 static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
 {
         struct arrival a = {.frame = f, .bytes = f->body, .size = f->length, .block = -1, .region = -1};
 
         if (PTL_LIKELY(f->kind == PTL_FRAME_INLINE))
-                return message(peer, &a, want);
+                return want && plain(peer, f, want) ? 0 : message(peer, &a, want);
         switch (f->kind) {
         case PTL_FRAME_BLOCK:
                 return message_block(peer, f, want);
@@ -365,7 +386,7 @@ int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
                 link->frames_received++;
                 r = frame(peer, &f, want);
                 ptl_link_consume(link);
-                if (r || (want && want->got))
+                if (r || (want && (want->got || want->sunk)))
                         return r;
         }
         return 0;

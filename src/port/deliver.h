@@ -16,6 +16,11 @@ struct ptl_want {
         bool in_place;
         struct ptl_queued *got; /* filled: what was delivered straight from a ring */
         struct ptl_receiver *from;
+        /* A call wants only the reply's bytes: copied here if they come as a plain frame. */
+        void *sink;
+        size_t sink_room;
+        size_t sunk_size; /* filled with `sunk` */
+        bool sunk;
 };
 
 /**

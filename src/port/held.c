@@ -9,12 +9,22 @@ static struct ptl_held *held_at(struct ptl_peer *peer, uint32_t right)
                             ptl_right_index(right));
 }
 
-ptl_port ptl_held_name(struct ptl_peer *peer, uint32_t right)
+struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right)
 {
         struct ptl_held *h = held_at(peer, right);
-        struct ptl_entry *e = h ? ptl_space_entry(peer->space, h->name) : NULL;
+        struct ptl_entry *e = h ? ptl_space_hidden(peer->space, h->name) : NULL;
 
-        return e && e->peer == peer && e->remote == right ? h->name : PTL_NULL;
+        return e && e->peer == peer && e->remote == right ? e : NULL;
+}
+
+/* One reference more to what the task has already, or has under way. */
+static ptl_port add_reference(struct ptl_entry *e)
+{
+        if (!e->rights)
+                e->rights = e->under_way;
+        if (e->references < PTL_REFERENCES_MAX)
+                e->references++;
+        return ptl_entry_name(e);
 }
 
 void ptl_held_forget(struct ptl_peer *peer, uint32_t right)
@@ -53,15 +63,12 @@ ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right)
 ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
                        uint32_t limit_units)
 {
-        ptl_port name = ptl_held_name(peer, right);
-        struct ptl_entry *e;
+        struct ptl_entry *e = ptl_held_entry(peer, right);
+        ptl_port name;
 
-        if (name) {
-                e = ptl_space_entry(peer->space, name);
-                if (e->references < PTL_REFERENCES_MAX)
-                        e->references++;
-                e->released++; /* granted twice, counted once here: the rest goes back with a RELEASE */
-                return name;
+        if (e) {
+                e->released++; /* granted twice, held once here: the rest goes back with a RELEASE */
+                return add_reference(e);
         }
         if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))
                 return PTL_NULL;
@@ -73,32 +80,27 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
         return name;
 }
 
-static ptl_port find_claim(struct ptl_peer *peer, uint64_t ticket)
+static struct ptl_entry *find_claim(struct ptl_peer *peer, uint64_t ticket)
 {
         for (uint32_t i = 1; i < peer->claims.fresh; i++) {
                 struct ptl_held *h = ptl_table_at(&peer->claims, i);
 
-                if (h && h->name && h->ticket == ticket &&
-                    ptl_held_name(peer, i | PTL_RIGHT_CLAIMED) == h->name)
-                        return h->name;
+                if (h && h->name && h->ticket == ticket)
+                        return ptl_held_entry(peer, i | PTL_RIGHT_CLAIMED);
         }
-        return PTL_NULL;
+        return NULL;
 }
 
 ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
                         uint32_t limit_units)
 {
-        ptl_port name = find_claim(peer, ticket);
-        struct ptl_entry *e;
+        struct ptl_entry *e = find_claim(peer, ticket);
         struct ptl_held *h;
         uint32_t index;
+        ptl_port name;
 
-        if (name) {
-                e = ptl_space_entry(peer->space, name);
-                if (e->references < PTL_REFERENCES_MAX)
-                        e->references++;
-                return name;
-        }
+        if (e)
+                return add_reference(e);
         index = ptl_table_take(&peer->claims);
         h = ptl_table_at(&peer->claims, index);
         if (!h)

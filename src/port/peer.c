@@ -55,15 +55,18 @@ static void kill_held(struct ptl_peer *peer, struct ptl_table *table)
 {
         for (uint32_t i = 1; i < table->length; i++) {
                 struct ptl_held *h = ptl_table_at(table, i);
-                struct ptl_entry *e = ptl_space_entry(peer->space, h->name);
+                struct ptl_entry *e = ptl_space_hidden(peer->space, h->name);
 
                 if (!e || e->peer != peer)
                         continue;
                 h->name = PTL_NULL;
-                e->flags &= (uint8_t)~(PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE);
+                e->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
                 e->peer = NULL;
-                ptl_right_kill(peer->space, e);
-                ptl_peer_unref(peer);
+                if (e->rights)
+                        ptl_right_kill(peer->space, e);
+                else
+                        e->under_way = PTL_RIGHT_DEAD;
+                peer->references--; /* never the last: our caller has one */
         }
 }
 

@@ -90,7 +90,7 @@ void ptl_peer_died(struct ptl_peer *peer);
 /* Grants a right to @receiver; the number with its generation, 0: the table is full. A send right is
  * granted once per port and peer and counted. */
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver);
-uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
+static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
 
 /* The grant a frame names, or NULL. */
 static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t right)
@@ -110,7 +110,7 @@ PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t index,
                                    struct ptl_receiver *receiver);
 
 /* Ends a grant: the index is free, what still arrives through it is destroyed. */
-void ptl_grant_free(struct ptl_grant *grant);
+static inline void ptl_grant_free(struct ptl_grant *grant);
 
 /* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken
  * until the holder uses the right or gives it back. */
@@ -120,7 +120,7 @@ void ptl_grant_abandon(struct ptl_grant *grant);
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
 
 /* The program has dequeued a message of @units that came through it. */
-void ptl_grant_taken(struct ptl_grant *grant, uint32_t units);
+static inline void ptl_grant_taken(struct ptl_grant *grant, uint32_t units);
 
 /* Remembers that the peer is to be told. */
 void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);
@@ -140,8 +140,8 @@ ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right);
 /* A right by ticket: chooses an index and leaves a CLAIM to be written. Same ticket, same name. */
 ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
                         uint32_t limit_units);
-/* The name a right of the peer's has here, or PTL_NULL. */
-ptl_port ptl_held_name(struct ptl_peer *peer, uint32_t right);
+/* The entry of a right of the peer's, even one that is under way (ptl_space_hidden()), or NULL. */
+struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
 /* Forgets it: no name has it any more. */
 void ptl_held_forget(struct ptl_peer *peer, uint32_t right);
 

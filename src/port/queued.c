@@ -55,12 +55,43 @@ static void bytes_free(struct ptl_queued *q)
         }
 }
 
+/* A send right to a port of ours comes home. */
+static ptl_port own_send(struct ptl_space *space, ptl_port port)
+{
+        struct ptl_entry *e = ptl_space_entry(space, port);
+
+        if (!e || !(e->rights & PTL_RIGHT_RECEIVE))
+                return PTL_NULL;
+        e->rights |= PTL_RIGHT_SEND;
+        if (e->references < PTL_REFERENCES_MAX)
+                e->references++;
+        return port;
+}
+
+/* A reference that was under way in a message to ourselves arrives. */
+static ptl_port held_again(struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_space_hidden(space, name);
+
+        if (!e)
+                return PTL_NULL;
+        if (e->peer)
+                e->transit--;
+        if (!e->rights) {
+                e->rights = e->under_way;
+                e->under_way = 0;
+        }
+        if (e->references < PTL_REFERENCES_MAX)
+                e->references++;
+        return name;
+}
+
 /* The name a carried right has in this task; PTL_NULL: the port is dead, or there is no room. */
 static ptl_port enter_right(struct ptl_space *space, struct ptl_peer *peer,
                             const struct ptl_frame_right *c)
 {
+        struct ptl_receiver *r;
         struct ptl_grant *g;
-        struct ptl_entry *e;
         ptl_port name;
 
         switch (c->what) {
@@ -72,22 +103,23 @@ static ptl_port enter_right(struct ptl_space *space, struct ptl_peer *peer,
                 g = ptl_grant_find(peer, c->right);
                 if (!g || !g->receiver)
                         return PTL_NULL;
-                e = ptl_space_entry(space, g->receiver->name);
-                e->rights |= PTL_RIGHT_SEND;
-                if (e->references < PTL_REFERENCES_MAX)
-                        e->references++;
-                return g->receiver->name;
+                return own_send(space, g->receiver->name);
         case PTL_CARRY_BACK_ONCE:
                 g = ptl_grant_find(peer, c->right);
                 if (!g || !g->receiver || g->kind != PTL_GRANT_ONCE)
                         return PTL_NULL;
-                name = ptl_space_insert(space, PTL_RIGHT_SEND_ONCE, &e);
-                if (name)
-                        e->remote = g->receiver->name;
+                name = ptl_once_insert(space, g->receiver);
                 ptl_grant_free(g);
                 return name;
-        case PTL_CARRY_LOCAL:
-                return c->right;
+        case PTL_CARRY_OWN:
+                return own_send(space, c->right);
+        case PTL_CARRY_OWN_ONCE:
+                r = ptl_receiver_of(space, c->right);
+                if (r)
+                        r->onces--; /* it was counted while under way */
+                return r ? ptl_once_insert(space, r) : PTL_NULL;
+        case PTL_CARRY_HELD:
+                return held_again(space, c->right);
         default:
                 return PTL_NULL;
         }

@@ -3,7 +3,7 @@
 #include "port/receiver.h"
 #include <string.h>
 
-static uint32_t limit_units(uint64_t bytes)
+uint32_t ptl_limit_units(uint64_t bytes)
 {
         uint64_t units = (bytes ? bytes : PTL_LIMIT_BYTES_DEFAULT) / 64;
 
@@ -27,8 +27,10 @@ int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages, uint64_t 
         *r = (struct ptl_receiver){
                 .name = name,
                 .limit_messages = limit_messages ? limit_messages : PTL_LIMIT_MESSAGES_DEFAULT,
-                .limit_units = limit_units(limit_bytes),
+                .limit_units = ptl_limit_units(limit_bytes),
+                .limit_bytes = limit_bytes ? limit_bytes : PTL_LIMIT_BYTES_DEFAULT,
                 .descriptor = -EBADF,
+                .poll = -EBADF,
         };
         r->tail = &r->head;
         e->references = 0;
@@ -38,12 +40,14 @@ int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages, uint64_t 
 }
 
 /* What is enforced only grows: a holder keeps to the old limit until it has read of the new one. */
-void ptl_receiver_set_limit(struct ptl_receiver *r, uint32_t limit_messages, uint64_t limit_bytes)
+void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *r, uint32_t limit_messages, uint64_t limit_bytes)
 {
         if (limit_messages)
                 r->limit_messages = limit_messages;
-        if (limit_bytes)
-                r->limit_units = limit_units(limit_bytes);
+        if (limit_bytes) {
+                r->limit_units = ptl_limit_units(limit_bytes);
+                r->limit_bytes = limit_bytes;
+        }
         for (struct ptl_grant *g = r->grants; g; g = g->next) {
                 if (g->kind != PTL_GRANT_SEND)
                         continue;
@@ -53,6 +57,18 @@ void ptl_receiver_set_limit(struct ptl_receiver *r, uint32_t limit_messages, uin
                         g->limit_units = r->limit_units;
                 ptl_grant_mark(g, PTL_MARK_WINDOW);
                 ptl_control_flush(g->peer);
+        }
+        space->ready(space, r); /* senders of this task */
+}
+
+/* This task's own send-once rights to a port that dies become dead names. */
+static void kill_onces(struct ptl_space *space, ptl_port port)
+{
+        for (uint32_t i = 1; i < space->entries.fresh; i++) {
+                struct ptl_entry *e = ptl_table_at(&space->entries, i);
+
+                if (e->rights == PTL_RIGHT_SEND_ONCE && !e->peer && e->remote == port)
+                        ptl_right_kill(space, e);
         }
 }
 
@@ -101,8 +117,12 @@ void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
                 ptl_space_remove(space, e);
         empty_queue(space, r);
         kill_grants(r);
+        if (r->onces)
+                kill_onces(space, r->name);
+        space->internal -= r->internal;
         space->ready(space, r);
         ptl_close(r->descriptor);
+        ptl_close(r->poll);
         free(r);
 }
 

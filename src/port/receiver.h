@@ -19,7 +19,12 @@ enum ptl_bytes_kind {
         PTL_BYTES_REGION, /* region `slot` of the message */
 };
 
-enum { PTL_CARRY_LOCAL = 100 }; /* a carried right that is a name of this task with a reference */
+/* Rights in messages of this task to itself, beside enum ptl_frame_right_what. */
+enum {
+        PTL_CARRY_OWN = 100, /* a send right to a port of ours, by the port's name */
+        PTL_CARRY_OWN_ONCE,  /* a send-once right to a port of ours, by the port's name */
+        PTL_CARRY_HELD,      /* a right to another task's port, by name, counted in `transit` */
+};
 
 /* A message that has arrived and is not released: in a queue, or in the program's hands. */
 struct ptl_queued {
@@ -62,13 +67,15 @@ PTL_MUST_CHECK int ptl_queued_own(struct ptl_queued *q, void **ret_copy);
 struct ptl_set {
         ptl_port name;
         struct ptl_receiver *members; /* a ring; points to whose turn it is */
-        int descriptor;               /* eventfd of ptl_descriptor(), or -EBADF */
+        int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
 };
 
 struct ptl_receiver {
         ptl_port name;
         uint32_t queued;
         uint32_t limit_messages, limit_units;
+        uint64_t limit_bytes; /* as it was asked for */
+        uint32_t onces; /* local send-once rights to it */
         uint32_t local, local_units; /* queued messages of this task's own sends */
         struct ptl_queued *head, **tail;
         struct ptl_grant *grants;
@@ -76,24 +83,27 @@ struct ptl_receiver {
         struct ptl_receiver *set_next, *set_previous;
         uint64_t ticket; /* claims must show it; 0: not published */
         uint64_t received;
-        int descriptor; /* eventfd of ptl_descriptor(), or -EBADF */
+        int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
         bool internal;  /* a thread's reply port: counts in no listing */
 };
 
 static inline uint32_t ptl_units(uint64_t bytes)
 {
-        uint64_t units = 1 + bytes / 64;
+        uint64_t units = bytes / 64 + (bytes % 64 != 0);
 
-        return units > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)units;
+        return units > UINT32_MAX / 4 ? UINT32_MAX / 4 : units ? (uint32_t)units : 1;
 }
+
+/* A limit of bytes as units of 64, at least one; 0 is the default. */
+uint32_t ptl_limit_units(uint64_t bytes);
 
 /* 0 and a name, PTL_E_QUOTA, -ENOMEM. */
 PTL_MUST_CHECK int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages,
                                     uint64_t limit_bytes, ptl_port *ret_name);
 
 /* Zero leaves that limit as it is; holders are told. */
-void ptl_receiver_set_limit(struct ptl_receiver *receiver, uint32_t limit_messages,
-                            uint64_t limit_bytes);
+void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *receiver,
+                            uint32_t limit_messages, uint64_t limit_bytes);
 
 /* The receiver of a name with the receive right, else NULL. */
 static inline struct ptl_receiver *ptl_receiver_of(const struct ptl_space *space, ptl_port name)
@@ -126,5 +136,13 @@ void ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_
 /* Gives up @count references of the send, send-once or dead part. */
 void ptl_right_drop(struct ptl_space *space, struct ptl_entry *entry, uint32_t count);
 
+/* A send-once right to a port of this task: a new name, PTL_NULL: no room. */
+ptl_port ptl_once_insert(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* One of those was given up: its port is told. */
+void ptl_once_unused(struct ptl_space *space, ptl_port port);
+
 /* Turns a send or send-once right into a dead name and tells whoever asked. */
 void ptl_right_kill(struct ptl_space *space, struct ptl_entry *entry);
+
+#include "port/grant_inline.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/regions.c - see regions.h */
 #include "port/regions.h"
+#include "port/receiver.h"
 #include "base/clock.h"
 #include <string.h>
 
@@ -42,6 +43,16 @@ static int new_number(const struct ptl_peer *peer)
         return -1;
 }
 
+/* Memory of our own that is to be passed on needs a descriptor. */
+static int materialize(struct ptl_region *region)
+{
+        int r = region->fd >= 0 ? 0 : ptl_memory_share(region->data, region->size, &region->fd);
+
+        if (!r)
+                region->is_private = false;
+        return r;
+}
+
 int ptl_region_export(struct ptl_peer *peer, struct ptl_region *region, uint32_t how,
                       struct ptl_frame_region *ret_frame)
 {
@@ -52,6 +63,9 @@ int ptl_region_export(struct ptl_peer *peer, struct ptl_region *region, uint32_t
                 number = new_number(peer);
                 if (number < 0)
                         return PTL_E_QUOTA;
+                r = materialize(region);
+                if (r)
+                        return r;
                 r = ptl_link_descriptor_send(&peer->link, region->fd, &ret_frame->ticket);
                 if (r)
                         return r;
@@ -93,7 +107,7 @@ static int attach(struct ptl_peer *peer, const struct ptl_frame_region *frame,
 }
 
 /* The receiver's own copy: what the sender stores from now on is not seen (isolated). */
-static int copy_of(const struct ptl_region *region, struct ptl_region **ret_copy)
+int ptl_region_copy(const struct ptl_region *region, struct ptl_region **ret_copy)
 {
         void *data = NULL;
         int r = ptl_memory_private(region->size, &data);
@@ -130,7 +144,7 @@ int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *fram
         if (frame->size != (*place)->size)
                 return PTL_E_MALFORMED;
         if (frame->how == PTL_REGION_ISOLATED && !frame->frozen)
-                return copy_of(*place, ret_region);
+                return ptl_region_copy(*place, ret_region);
         *ret_region = ptl_region_ref(*place);
         return 0;
 }

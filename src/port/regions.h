@@ -23,6 +23,15 @@ struct ptl_region {
 PTL_MUST_CHECK int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret_region);
 struct ptl_region *ptl_region_ref(struct ptl_region *region);
 
+/* Do others see its memory? */
+static inline bool ptl_region_is_shared(const struct ptl_region *region)
+{
+        return region->foreign && !region->frozen;
+}
+
+/* A copy of one's own in private memory. -ENOMEM. */
+PTL_MUST_CHECK int ptl_region_copy(const struct ptl_region *region, struct ptl_region **ret_copy);
+
 /* Gives up a reference; the last unmaps and makes every link forget it. Always NULL. */
 struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *region);
 

@@ -14,11 +14,26 @@ static void give_back(struct ptl_entry *e)
         ptl_control_flush(peer);
 }
 
-/* What a local send-once right was for is told that it was not used. */
-static void tell_unused(struct ptl_space *space, ptl_port port)
+void ptl_once_unused(struct ptl_space *space, ptl_port port)
 {
-        if (ptl_receiver_of(space, port))
-                ptl_notify(space, port, PTL_NOTIFY_SEND_ONCE, 0, NULL);
+        struct ptl_receiver *r = ptl_receiver_of(space, port);
+
+        if (!r)
+                return;
+        r->onces--;
+        ptl_notify(space, port, PTL_NOTIFY_SEND_ONCE, 0, NULL);
+}
+
+ptl_port ptl_once_insert(struct ptl_space *space, struct ptl_receiver *receiver)
+{
+        struct ptl_entry *e;
+        ptl_port name = ptl_space_insert(space, PTL_RIGHT_SEND_ONCE, &e);
+
+        if (name) {
+                e->remote = receiver->name;
+                receiver->onces++;
+        }
+        return name;
 }
 
 void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count)
@@ -31,6 +46,11 @@ void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count
                 return;
         }
         e->references = 0;
+        if (e->peer && e->transit) { /* the rest is under way to this task itself */
+                e->under_way = e->rights;
+                e->rights = 0;
+                return;
+        }
         e->rights &= (uint8_t)~counted;
         if (e->rights) /* it is our own port: the receive right stays */
                 return;
@@ -44,7 +64,7 @@ void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count
                 ptl_peer_unref(e->peer);
         }
         if (local_once)
-                tell_unused(space, e->remote);
+                ptl_once_unused(space, e->remote);
         ptl_space_remove(space, e);
 }
 
@@ -54,7 +74,7 @@ void ptl_right_kill(struct ptl_space *space, struct ptl_entry *e)
 
         e->rights = PTL_RIGHT_DEAD;
         e->notify_dead = PTL_NULL;
-        if (!notify)
+        if (!ptl_receiver_of(space, notify))
                 return;
         if (e->references < PTL_REFERENCES_MAX) /* the notification carries one (Mach's rule, M-28) */
                 e->references++;

@@ -40,8 +40,6 @@ ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights, struct ptl_e
         if (!e)
                 return PTL_NULL;
         generation = e->generation;
-        if (e->flags & PTL_ENTRY_FORKED) /* the parent's name stays refused as such until now */
-                generation = (generation + 1) % PTL_NAME_GENERATIONS;
         *e = (struct ptl_entry){.index = index,
                                 .generation = generation,
                                 .rights = (uint8_t)rights,
@@ -57,6 +55,7 @@ void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)
 
         entry->rights = 0;
         entry->flags = 0;
+        entry->receiver = NULL;
         entry->generation = (entry->generation + 1) % PTL_NAME_GENERATIONS;
         ptl_table_give(&space->entries, index);
 }
@@ -71,9 +70,12 @@ void ptl_space_fork(struct ptl_space *space)
         for (uint32_t i = t->fresh - 1; i > 0; i--) {
                 struct ptl_entry *e = ptl_table_at(t, i);
 
-                if (e->rights)
-                        e->flags = PTL_ENTRY_FORKED;
+                bool named = e->rights != 0;
+
                 e->rights = 0;
+                e->flags = named ? PTL_ENTRY_FORKED : 0;
+                if (named)
+                        continue; /* never given out here: it stays refused as the parent's */
                 t->used++;
                 ptl_table_give(t, i);
         }

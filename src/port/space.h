@@ -45,6 +45,10 @@ struct ptl_entry {
         union {
                 struct ptl_receiver *receiver;
                 struct ptl_set *set;
+                struct { /* of a right to another task's port */
+                        uint16_t transit;  /* references in messages of this task to itself */
+                        uint8_t under_way; /* no other references: the rights to have them back with */
+                };
         };
         /* What was sent through this right, and what the receiver has taken of it. */
         uint32_t sent, sent_units, taken, taken_units, limit_messages, limit_units;
@@ -62,8 +66,11 @@ struct ptl_space {
         struct ptl_peer *peers; /* all linked tasks */
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
         struct ptl_task_statistics counters;
+        uint32_t internal; /* names that are the library's own */
         /* Called with the lock held when a message was put into a receiver's queue, or it died. */
         void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);
+        /* ... when a sender that waits for room should try again. */
+        void (*room)(struct ptl_space *space);
 };
 
 void ptl_space_init(struct ptl_space *space);
@@ -84,6 +91,16 @@ static inline struct ptl_entry *ptl_space_entry(const struct ptl_space *space, p
         if (PTL_UNLIKELY(!e || e->generation != name >> PTL_NAME_INDEX_BITS || !e->rights))
                 return NULL;
         return e;
+}
+
+/* Also an entry all of whose references are under way (rights 0): nobody has its name meanwhile. */
+static inline struct ptl_entry *ptl_space_hidden(const struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
+
+        if (!e || e->generation != name >> PTL_NAME_INDEX_BITS)
+                return NULL;
+        return e->rights || (e->under_way && !(e->flags & PTL_ENTRY_RELEASE)) ? e : NULL;
 }
 
 /* Why ptl_space_entry() found nothing: PTL_E_FORKED or PTL_E_NAME. */

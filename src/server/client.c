@@ -143,6 +143,7 @@ static void run_socket(struct source *source, uint32_t events)
 /* The process has ended. Its socket may be open still, in a child that inherited it. */
 static void run_process(struct source *source, uint32_t events)
 {
+        (void)events;
         client_doom(PTL_CONTAINER(source, struct client, process_source));
 }
 

@@ -81,6 +81,7 @@ static void run_listener(struct source *source, uint32_t events)
         struct server *server = PTL_CONTAINER(source, struct server, listener_source);
         int r = 0;
 
+        (void)events;
         for (int i = 0; i < QUOTA_ROUND_ACCEPTS && r == 0; i++)
                 r = accept_one(server);
         if (r && r != -EAGAIN)
@@ -89,6 +90,7 @@ static void run_listener(struct source *source, uint32_t events)
 
 static void run_signal(struct source *source, uint32_t events)
 {
+        (void)events;
         PTL_CONTAINER(source, struct server, signal_source)->is_leaving = true;
 }
 

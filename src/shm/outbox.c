@@ -2,6 +2,7 @@
 /* shm/outbox.c - see outbox.h; every mmap of the library is here */
 #define _GNU_SOURCE
 #include "shm/outbox.h"
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -79,6 +80,7 @@ static void populate(const struct ptl_outbox *box)
 
 int ptl_outbox_create(struct ptl_outbox *ret_box, int *ret_fd)
 {
+        PTL_NO_CANCEL;
         ptl_cleanup(ptl_closep) int fd = -EBADF;
         struct ptl_outbox box;
         void *base = NULL;
@@ -176,6 +178,7 @@ int ptl_outbox_reserve(const struct ptl_outbox *box, uint64_t offset, uint64_t s
 
 int ptl_memory_create(size_t size, int *ret_fd, void **ret_data)
 {
+        PTL_NO_CANCEL;
         ptl_cleanup(ptl_closep) int fd = -EBADF;
         size_t whole = page_round(size);
         void *data = NULL;
@@ -205,6 +208,25 @@ int ptl_memory_attach(int fd, size_t size, bool frozen, void **ret_data)
                 r = map(fd, whole, PROT_READ | PROT_WRITE, frozen ? MAP_PRIVATE : MAP_SHARED, ret_data);
         if (!r)
                 madvise(*ret_data, whole, MADV_DONTFORK);
+        return r;
+}
+
+int ptl_memory_share(void *data, size_t size, int *ret_fd)
+{
+        size_t whole = page_round(size);
+        void *shared;
+        int r = ptl_memory_create(size, ret_fd, &shared);
+
+        if (r)
+                return r;
+        memcpy(shared, data, size);
+        if (mmap(data, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, *ret_fd, 0) == MAP_FAILED) {
+                r = -errno;
+                *ret_fd = ptl_close(*ret_fd);
+        } else {
+                madvise(data, whole, MADV_DONTFORK);
+        }
+        ptl_memory_unmap(shared, size);
         return r;
 }
 

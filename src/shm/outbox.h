@@ -125,5 +125,8 @@ PTL_MUST_CHECK int ptl_memory_attach(int fd, size_t size, bool frozen, void **re
 
 void ptl_memory_unmap(void *data, size_t size);
 
+/* Puts a sealed memfd with the same bytes in place of private memory: whoever reads it sees no change. */
+PTL_MUST_CHECK int ptl_memory_share(void *data, size_t size, int *ret_fd);
+
 /* Private anonymous memory for large copies. */
 PTL_MUST_CHECK int ptl_memory_private(size_t size, void **ret_data);

@@ -28,6 +28,7 @@
  */
 #pragma once
 #include "base/atomic.h"
+#include "base/cleanup.h"
 #include "base/copy.h"
 #include "shm/outbox.h"
 #include "wire/frame.h"
@@ -73,7 +74,7 @@ PTL_MUST_CHECK int ptl_ring_refresh(struct ptl_ring_writer *w);
  *
  * Return: 0, PTL_E_FULL, PTL_E_MALFORMED (the reader lies about its position).
  */
-PTL_MUST_CHECK int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
+PTL_MUST_CHECK static inline int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
                                     struct ptl_ring_slot *ret_slot);
 
 /**
@@ -82,7 +83,7 @@ PTL_MUST_CHECK int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, 
  * @length: bytes of the body that were written; at most the reserved length, and the frame then ends
  *          where that length ends
  */
-void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_ring_slot *slot,
+static inline void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_ring_slot *slot,
                       enum ptl_frame_kind kind, uint32_t length, const struct ptl_frame_head *head);
 
 /*
@@ -146,7 +147,8 @@ static inline bool ptl_ring_ready(const struct ptl_ring_reader *r)
  * Follows PAD and GROW by itself (that moves the reader's position).
  * Return: 0, PTL_E_EMPTY, PTL_E_MALFORMED (the writer lies: the link is to be given up).
  */
-PTL_MUST_CHECK int ptl_ring_peek(struct ptl_ring_reader *r, struct ptl_frame *ret_frame);
+PTL_MUST_CHECK static inline int ptl_ring_peek(struct ptl_ring_reader *r,
+                                               struct ptl_frame *ret_frame);
 
 /* Moves past a frame. Its body stays readable until ptl_ring_consume() gives its bytes back. */
 static inline void ptl_ring_advance(struct ptl_ring_reader *r, const struct ptl_frame *frame)
@@ -160,3 +162,5 @@ static inline void ptl_ring_consume(struct ptl_ring_reader *r, uint64_t position
 {
         ptl_store_release(r->consumed, position); /* E2 */
 }
+
+#include "shm/ring_inline.h"

@@ -11,8 +11,9 @@
 #include <pthread.h>
 #include <string.h>
 
-static _Thread_local struct {
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
         ptl_port port;
+        struct ptl_receiver *receiver;
         uint32_t epoch; /* of the task that it belongs to */
 } mine;
 
@@ -57,7 +58,9 @@ static int reply_port(struct ptl_task *task, ptl_port *ret_port)
         r = ptl_receiver_new(&task->space, 1, 0, &mine.port);
         if (r)
                 return r;
-        ptl_receiver_of(&task->space, mine.port)->internal = true;
+        mine.receiver = ptl_receiver_of(&task->space, mine.port);
+        mine.receiver->internal = true;
+        task->space.internal++;
         mine.epoch = task->epoch;
         pthread_once(&once, make_key);
         pthread_setspecific(thread_end, &mine);
@@ -69,56 +72,82 @@ static int reply_port(struct ptl_task *task, ptl_port *ret_port)
 static void give_up(struct ptl_task *task, const struct ptl_sending *s)
 {
         struct ptl_grant *g = s->minted_peer ? ptl_grant_find(s->minted_peer, s->minted) : NULL;
+        struct ptl_entry *e = s->minted_peer ? NULL : ptl_space_entry(&task->space, s->minted);
 
         if (g)
                 ptl_grant_abandon(g);
-        else
-                free_port(task); /* the send-once right is one of our own: it dies with its port */
+        if (!e || e->rights != PTL_RIGHT_SEND_ONCE || e->peer || e->remote != mine.port)
+                return;
+        e->remote = PTL_NULL; /* a right of our own: what is sent through it goes nowhere */
+        mine.receiver->onces--;
 }
 
-static int wait_for_reply(struct ptl_task *task, const struct ptl_sending *s, bool in_place,
-                          ptl_time deadline, struct ptl_queued **ret_reply)
+/* What a message on the reply port means. */
+static int judge(struct ptl_task *task, const struct ptl_sending *s, struct ptl_queued *reply)
 {
-        ptl_port from;
-        int r = ptl_receive_locked(task, s->reply_port, in_place, deadline, ret_reply, &from);
-
-        if (PTL_UNLIKELY(r)) {
-                give_up(task, s);
-                return r == PTL_E_TIMEOUT || r == PTL_E_EMPTY ? PTL_E_UNANSWERED : r;
-        }
-        if (PTL_LIKELY((*ret_reply)->kind != PTL_NOTIFY_SEND_ONCE))
+        if (PTL_LIKELY(reply->kind != PTL_NOTIFY_SEND_ONCE))
                 return 0;
-        ptl_queued_free(&task->space, *ret_reply);
+        ptl_queued_free(&task->space, reply);
         return s->minted_peer && ptl_link_state(&s->minted_peer->link) == PTL_LINK_DEAD
                        ? PTL_E_DEAD
                        : PTL_E_NO_REPLY;
 }
 
-/* The lock is held. */
-static int call(struct ptl_task *task, ptl_port port, struct ptl_sending *s, bool in_place,
+static int wait_for_reply(struct ptl_task *task, const struct ptl_sending *s, struct ptl_want *want,
+                          ptl_time deadline, struct ptl_queued **ret_reply)
+{
+        ptl_port from;
+        int r = ptl_receive_wanted(task, mine.port, want, deadline, ret_reply, &from);
+
+        if (PTL_UNLIKELY(r)) {
+                give_up(task, s);
+                return r == PTL_E_TIMEOUT || r == PTL_E_EMPTY ? PTL_E_UNANSWERED : r;
+        }
+        return want->sunk ? 0 : judge(task, s, *ret_reply);
+}
+
+/* The lock is held. What comes back is in @want (sunk) or *ret_reply. */
+static int call(struct ptl_task *task, ptl_port port, struct ptl_sending *s, struct ptl_want *want,
                 ptl_time deadline, struct ptl_queued **ret_reply)
 {
         int r = reply_port(task, &s->reply_port);
 
-        if (!r)
+        if (PTL_UNLIKELY(r))
+                return r;
+        if (PTL_UNLIKELY(s->extras || s->kind || !ptl_send_quick(task, port, mine.receiver, s)))
                 r = ptl_send_locked(task, port, s, deadline);
         if (PTL_UNLIKELY(r))
                 return r;
+        want->receiver = mine.receiver;
         if (s->minted_peer)
                 ptl_peer_ref(s->minted_peer);
-        r = wait_for_reply(task, s, in_place, deadline, ret_reply);
+        r = wait_for_reply(task, s, want, deadline, ret_reply);
         if (s->minted_peer)
                 ptl_peer_unref(s->minted_peer);
         return r;
+}
+
+static int take_answer(struct ptl_task *task, const struct ptl_want *want, struct ptl_queued *reply,
+                       size_t *answer_size)
+{
+        size_t size = want->sunk ? want->sunk_size : reply->size, room = want->sink_room;
+
+        *answer_size = size;
+        if (PTL_UNLIKELY(!want->sunk)) {
+                if (room)
+                        memcpy(want->sink, reply->data, size < room ? size : room);
+                ptl_queued_free(&task->space, reply); /* unopened: gives its rights back */
+        }
+        return size > room ? PTL_E_TOO_BIG : 0;
 }
 
 int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t *answer_size,
              ptl_time deadline)
 {
         struct ptl_sending s = {.data = data, .size = size, .block = -1};
-        struct ptl_queued *reply;
+        struct ptl_want want = {.in_place = true};
+        struct ptl_queued *reply = NULL;
         struct ptl_task *task;
-        size_t room;
         int r = ptl_task_enter(&task);
 
         if (PTL_UNLIKELY(r))
@@ -127,16 +156,12 @@ int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t 
                 return PTL_E_INVALID;
         if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
                 return PTL_E_TOO_BIG;
-        room = *answer_size;
+        want.sink = answer ? answer : &want;
+        want.sink_room = *answer_size;
         ptl_lock(&task->space.lock);
-        r = call(task, port, &s, true, deadline, &reply);
-        if (PTL_LIKELY(!r)) {
-                *answer_size = reply->size;
-                if (room)
-                        memcpy(answer, reply->data, reply->size < room ? reply->size : room);
-                r = reply->size > room ? PTL_E_TOO_BIG : 0;
-                ptl_queued_free(&task->space, reply); /* unopened: gives its rights back */
-        }
+        r = call(task, port, &s, &want, deadline, &reply);
+        if (PTL_LIKELY(!r))
+                r = take_answer(task, &want, reply, answer_size);
         ptl_unlock(&task->space.lock);
         return r;
 }
@@ -166,6 +191,7 @@ static struct ptl_sending sending(const struct ptl_outgoing *out)
 int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_message *ret_reply,
                      unsigned flags, ptl_time deadline)
 {
+        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE};
         struct ptl_queued *reply;
         struct ptl_sending s;
         struct ptl_task *task;
@@ -179,7 +205,7 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
                 return r;
         s = sending(out);
         ptl_lock(&task->space.lock);
-        r = call(task, port, &s, flags & PTL_IN_PLACE, deadline, &reply);
+        r = call(task, port, &s, &want, deadline, &reply);
         if (!r)
                 ptl_receive_open(task, reply, s.reply_port, ret_reply);
         ptl_unlock(&task->space.lock);
@@ -217,7 +243,8 @@ static int reply_with(struct ptl_message *message, struct ptl_sending *s)
         if (PTL_UNLIKELY(!message->reply))
                 return PTL_E_RIGHT;
         ptl_lock(&task->space.lock);
-        r = ptl_send_locked(task, message->reply, s, PTL_NOW);
+        if (PTL_UNLIKELY(s->extras || s->kind || !ptl_send_quick(task, message->reply, NULL, s)))
+                r = ptl_send_locked(task, message->reply, s, PTL_NOW);
         if (PTL_UNLIKELY(r == PTL_E_FULL)) {
                 r = ptl_send_locked(task, message->reply, s, ptl_after_ms(REPLY_PATIENCE_MS));
                 if (r == PTL_E_TIMEOUT)

@@ -60,7 +60,7 @@ static int check_region(const struct ptl_outgoing *out, size_t i)
         if (!item->region || item->reserved ||
             (item->how != PTL_REGION_VOLATILE && item->how != PTL_REGION_ISOLATED))
                 return PTL_E_INVALID;
-        if (!item->region->data || item->region->fd < 0)
+        if (!item->region->data)
                 return PTL_E_RIGHT;
         for (size_t k = 0; k < i; k++)
                 if (out->regions[k].region == item->region)
@@ -107,7 +107,7 @@ static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
                 struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
 
                 if (r)
-                        return grant(peer, r, f, true);
+                        return grant(peer, r, f, true); /* its count goes with ptl_carry_commit() */
         }
         *f = (struct ptl_frame_right){.what = PTL_CARRY_DEAD};
         if (e->peer == peer && !(e->rights & PTL_RIGHT_DEAD)) {
@@ -145,6 +145,12 @@ static void forget_once(struct ptl_task *task, struct ptl_entry *e)
 {
         struct ptl_peer *peer = e->peer;
 
+        if (!peer) {
+                struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
+
+                if (r)
+                        r->onces--;
+        }
         ptl_space_remove(&task->space, e);
         if (!peer)
                 return;
@@ -169,40 +175,53 @@ void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct
                         ptl_region_unref(&task->space, out->regions[i].region);
 }
 
-static ptl_port local_right(struct ptl_task *task, const struct ptl_right_item *item)
+/* A reference leaves its name and travels in a message to this task itself. */
+static struct ptl_frame_right take_held(struct ptl_space *space, struct ptl_entry *e, bool move)
 {
-        struct ptl_entry *e = ptl_space_entry(&task->space, item->port), *once;
-        ptl_port name;
+        struct ptl_frame_right f = {.what = PTL_CARRY_HELD, .right = ptl_entry_name(e)};
 
-        switch ((enum ptl_disposition)item->disposition) {
-        case PTL_MAKE_SEND:
-                e->rights |= PTL_RIGHT_SEND;
-                /* fallthrough */
-        case PTL_COPY_SEND:
-                if (e->references < PTL_REFERENCES_MAX)
-                        e->references++;
-                return item->port;
-        case PTL_MOVE_SEND:
-        case PTL_MOVE_SEND_ONCE:
-                return item->port;
-        case PTL_MAKE_SEND_ONCE:
-                name = ptl_space_insert(&task->space, PTL_RIGHT_SEND_ONCE, &once);
-                if (name)
-                        once->remote = item->port;
-                return name;
-        }
-        return PTL_NULL;
+        e->transit++;
+        if (move)
+                ptl_right_drop(space, e, 1);
+        return f;
 }
 
-int ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out,
-                    struct ptl_frame_right *ret)
+static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry *e, uint32_t how)
 {
-        for (size_t i = 0; i < out->n_rights; i++) {
-                ptl_port name = local_right(task, &out->rights[i]);
+        struct ptl_frame_right f = {.what = PTL_CARRY_OWN, .right = ptl_entry_name(e)};
 
-                if (!name)
-                        return PTL_E_QUOTA;
-                ret[i] = (struct ptl_frame_right){.what = PTL_CARRY_LOCAL, .right = name};
+        if (how == PTL_MAKE_SEND_ONCE) {
+                f.what = PTL_CARRY_OWN_ONCE;
+                e->receiver->onces++;
+        } else if (how == PTL_MOVE_SEND) {
+                ptl_right_drop(space, e, 1);
         }
-        return 0;
+        return f;
+}
+
+static struct ptl_frame_right take_local(struct ptl_space *space, const struct ptl_right_item *item)
+{
+        struct ptl_entry *e = ptl_space_entry(space, item->port);
+        struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
+
+        if (!e)
+                return f;
+        if (e->rights & PTL_RIGHT_RECEIVE)
+                return take_own(space, e, item->disposition);
+        if (e->rights & PTL_RIGHT_DEAD) {
+                if (is_move(item))
+                        ptl_right_drop(space, e, 1);
+                return f;
+        }
+        if (e->peer)
+                return take_held(space, e, is_move(item));
+        f = (struct ptl_frame_right){.what = PTL_CARRY_OWN_ONCE, .right = e->remote};
+        ptl_space_remove(space, e);
+        return f;
+}
+
+void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_frame_right *ret)
+{
+        for (size_t i = 0; i < out->n_rights; i++)
+                ret[i] = take_local(&task->space, &out->rights[i]);
 }

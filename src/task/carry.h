@@ -23,7 +23,5 @@ void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *right
 /* The message is published: takes from the sender what was moved. */
 void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out);
 
-/* To this task itself: the rights as names with references of their own. Cannot fail after the check
- * but for PTL_E_QUOTA. */
-PTL_MUST_CHECK int ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out,
-                                   struct ptl_frame_right *ret);
+/* To this task itself: takes the rights, moved ones from their names. Cannot fail after the check. */
+void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_frame_right *ret);

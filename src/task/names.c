@@ -3,6 +3,7 @@
 #include "port/regions.h"
 #include "shm/outbox.h"
 #include "task/task.h"
+#include "base/cancel.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,7 @@ static int ask_result(struct ptl_task *task, struct ptl_request *request)
 /* The low half is the port's name, so that a claim is found by one look; the rest cannot be guessed. */
 static int make_ticket(struct ptl_receiver *receiver)
 {
+        PTL_NO_CANCEL;
         uint32_t secret;
 
         if (receiver->ticket)
@@ -125,7 +127,7 @@ int ptl_name_publish(const char *name, ptl_port port)
                 return leave(task, r);
         body.ticket = e->receiver->ticket;
         body.limit_messages = e->receiver->limit_messages;
-        body.limit_bytes = (uint64_t)e->receiver->limit_units * 64;
+        body.limit_bytes = e->receiver->limit_bytes;
         return leave(task, publish(task, name, &body, -EBADF));
 }
 
@@ -226,7 +228,8 @@ static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_sock
 static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int *fd,
                    struct ptl_peer **ret_peer)
 {
-        struct ptl_peer *peer = found->link ? NULL : ptl_task_find_peer(task, found->owner.task);
+        /* A server that was restarted does not know that we have met: our link is as good as ever. */
+        struct ptl_peer *peer = ptl_task_find_peer(task, found->owner.task);
         int r;
 
         if (peer) {
@@ -262,7 +265,7 @@ static int found_port(struct ptl_task *task, const struct ptl_sm_found *found, i
         if (r)
                 return r;
         name = ptl_held_claim(peer, found->ticket, found->limit_messages,
-                              (uint32_t)(found->limit_bytes / 64));
+                              ptl_limit_units(found->limit_bytes));
         if (!name)
                 return PTL_E_QUOTA;
         ptl_control_flush(peer);

@@ -68,7 +68,8 @@ int ptl_port_set_limit(ptl_port port, const struct ptl_port_options *options)
                 return r;
         r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
         if (!r)
-                ptl_receiver_set_limit(e->receiver, options->limit_messages, options->limit_bytes);
+                ptl_receiver_set_limit(&task->space, e->receiver, options->limit_messages,
+                                       options->limit_bytes);
         return leave(task, r);
 }
 
@@ -93,7 +94,7 @@ int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
 
                         ret_status->queued = receiver->queued;
                         ret_status->limit_messages = receiver->limit_messages;
-                        ret_status->limit_bytes = (uint64_t)receiver->limit_units * 64;
+                        ret_status->limit_bytes = receiver->limit_bytes;
                         ret_status->set = receiver->set ? receiver->set->name : PTL_NULL;
                         ret_status->received = receiver->received;
                 }
@@ -185,7 +186,7 @@ int ptl_set_new(ptl_port *ret_set)
         set = calloc(1, sizeof *set);
         if (!set)
                 return leave(task, -ENOMEM);
-        set->descriptor = -EBADF;
+        set->descriptor = set->poll = -EBADF;
         set->name = ptl_space_insert(&task->space, PTL_RIGHT_SET, &e);
         if (!set->name) {
                 free(set);
@@ -213,6 +214,7 @@ int ptl_set_free(ptl_port set)
                 ptl_space_remove(&task->space, e);
                 ptl_wait_forget_set(task, s);
                 ptl_close(s->descriptor);
+                ptl_close(s->poll);
                 free(s);
         }
         return leave(task, r);

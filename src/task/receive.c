@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/receive.c - receiving: from the port's queue, else straight from a ring */
 #include "task/receive.h"
+#include "base/cancel.h"
 #include <string.h>
 
 enum { KNOWN_FLAGS = PTL_IN_PLACE };
@@ -48,14 +49,15 @@ struct message_wait {
 static bool message_check(struct ptl_task *task, struct ptl_waiter *waiter)
 {
         struct message_wait *w = PTL_CONTAINER(waiter, struct message_wait, waiter);
+        struct ptl_want *want = &waiter->want;
 
-        if (w->queued)
+        if (w->queued || want->sunk)
                 return true;
-        if (!waiter->want.got && resolve(task, waiter->port, &waiter->want)) {
+        if (!want->got && resolve(task, waiter->port, want)) {
                 w->outcome = PTL_E_DEAD; /* it was there when we began to wait */
                 return true;
         }
-        w->queued = take(task, &waiter->want, &w->from);
+        w->queued = take(task, want, &w->from);
         return w->queued != NULL;
 }
 
@@ -71,19 +73,21 @@ static struct ptl_queued *look(struct ptl_task *task, struct ptl_want *want, ptl
         return q;
 }
 
-static int wait_for_message(struct ptl_task *task, ptl_port port, bool in_place, ptl_time deadline,
-                            struct ptl_queued **ret_queued, ptl_port *ret_from)
+static int wait_for_message(struct ptl_task *task, ptl_port port, struct ptl_want *want,
+                            ptl_time deadline, struct ptl_queued **ret_queued, ptl_port *ret_from)
 {
         struct message_wait w = {.waiter = {.kind = PTL_WAITS_MESSAGE,
                                             .check = message_check,
                                             .port = port,
-                                            .want.in_place = in_place}};
+                                            .want = *want}};
         int r = ptl_wait_for(task, &w.waiter, deadline);
 
         if (!r)
                 r = w.outcome;
         if (r)
                 return r;
+        want->sunk = w.waiter.want.sunk;
+        want->sunk_size = w.waiter.want.sunk_size;
         *ret_queued = w.queued;
         *ret_from = w.from;
         return 0;
@@ -92,38 +96,53 @@ static int wait_for_message(struct ptl_task *task, ptl_port port, bool in_place,
 /* An eventfd of ours that says "something may be there" is emptied when nothing is. */
 static void quiet(int fd)
 {
-        uint64_t count;
-
         if (PTL_UNLIKELY(fd >= 0))
-                (void)!read(fd, &count, sizeof count);
+                ptl_event_clear(fd);
+}
+
+static struct ptl_queued *look_now(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
+{
+        quiet(want->receiver ? want->receiver->descriptor : want->set->descriptor);
+        return look(task, want, ret_from);
+}
+
+int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *want, ptl_time deadline,
+                       struct ptl_queued **ret_queued, ptl_port *ret_from)
+{
+        struct ptl_queued *q;
+        int r;
+
+        ptl_wait_tick(task);
+        q = take(task, want, ret_from);
+        if (PTL_UNLIKELY(!q && deadline == PTL_NOW)) {
+                q = look_now(task, want, ret_from);
+                if (!q && !want->sunk)
+                        return PTL_E_EMPTY;
+        } else if (!q) {
+                if (PTL_LIKELY(ptl_wait_quick(task, want, deadline))) {
+                        if (!want->sunk)
+                                q = take(task, want, ret_from);
+                } else {
+                        r = wait_for_message(task, port, want, deadline, &q, ret_from);
+                        if (r)
+                                return r;
+                }
+        }
+        task->space.counters.received++;
+        task->space.counters.received_bytes += want->sunk ? want->sunk_size : q->size;
+        *ret_queued = q;
+        return 0;
 }
 
 int ptl_receive_locked(struct ptl_task *task, ptl_port port, bool in_place, ptl_time deadline,
                        struct ptl_queued **ret_queued, ptl_port *ret_from)
 {
         struct ptl_want want = {.in_place = in_place};
-        struct ptl_queued *q;
         int r = resolve(task, port, &want);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        ptl_wait_tick(task);
-        q = take(task, &want, ret_from);
-        if (!q && deadline == PTL_NOW) {
-                quiet(want.receiver ? want.receiver->descriptor : want.set->descriptor);
-                q = look(task, &want, ret_from);
-                if (!q)
-                        return PTL_E_EMPTY;
-        }
-        if (!q) {
-                r = wait_for_message(task, port, in_place, deadline, &q, ret_from);
-                if (r)
-                        return r;
-        }
-        task->space.counters.received++;
-        task->space.counters.received_bytes += q->size;
-        *ret_queued = q;
-        return 0;
+        return ptl_receive_wanted(task, port, &want, deadline, ret_queued, ret_from);
 }
 
 void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from,

@@ -9,6 +9,12 @@ PTL_MUST_CHECK int ptl_receive_locked(struct ptl_task *task, ptl_port port, bool
                                       ptl_time deadline, struct ptl_queued **ret_queued,
                                       ptl_port *ret_from);
 
+/* The same for a caller that knows the receiver or set, or gives a sink (port/deliver.h): then, if
+ * want->sunk, *ret_queued is not filled. */
+PTL_MUST_CHECK int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *want,
+                                      ptl_time deadline, struct ptl_queued **ret_queued,
+                                      ptl_port *ret_from);
+
 /* Fills what the program sees. */
 void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from,
                       struct ptl_message *message);

@@ -119,10 +119,9 @@ static bool local_fits(const struct ptl_receiver *r, uint32_t units)
         return r->local < r->limit_messages && (!r->local || r->local_units + units <= r->limit_units);
 }
 
-static int local_extras(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
+/* Room for what the message carries, before anything is taken from the sender. */
+static int local_room(struct ptl_queued *q, const struct ptl_outgoing *out)
 {
-        int r;
-
         if (out->n_rights) {
                 q->carried = calloc(out->n_rights, sizeof *q->carried);
                 if (!q->carried)
@@ -133,46 +132,72 @@ static int local_extras(struct ptl_task *task, struct ptl_queued *q, const struc
                 if (!q->regions)
                         return -ENOMEM;
         }
-        r = ptl_carry_local(task, out, q->carried);
-        if (r)
-                return r;
-        q->n_rights = (uint8_t)out->n_rights;
-        for (size_t i = 0; i < out->n_regions; i++) {
-                q->regions[i] = out->regions[i];
-                if (out->regions[i].how == PTL_REGION_VOLATILE) /* isolated: the handle itself moves */
-                        ptl_region_ref(out->regions[i].region);
-        }
-        q->n_regions = (uint8_t)out->n_regions;
         return 0;
 }
 
-static int local_message(struct ptl_task *task, const struct ptl_sending *s,
-                         struct ptl_queued **ret_queued)
+/* Isolated from whoever else sees it: the handle itself moves if nobody does, else a copy is made. */
+static int local_regions(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
+{
+        for (size_t i = 0; i < out->n_regions; i++) {
+                struct ptl_region *region = out->regions[i].region;
+                int r = 0;
+
+                q->regions[i] = out->regions[i];
+                if (out->regions[i].how == PTL_REGION_ISOLATED && region->references > 1)
+                        r = ptl_region_copy(region, &q->regions[i].region);
+                else if (out->regions[i].how == PTL_REGION_VOLATILE || ptl_region_is_shared(region))
+                        r = out->regions[i].how == PTL_REGION_VOLATILE
+                                    ? (ptl_region_ref(region), 0)
+                                    : ptl_region_copy(region, &q->regions[i].region);
+                if (r) {
+                        while (i--)
+                                if (q->regions[i].region != out->regions[i].region ||
+                                    out->regions[i].how == PTL_REGION_VOLATILE)
+                                        ptl_region_unref(&task->space, q->regions[i].region);
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* What was copied is given up by the sender, as if it had moved. */
+static void local_consume(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
+{
+        for (size_t i = 0; i < out->n_regions; i++)
+                if (q->regions[i].region != out->regions[i].region)
+                        ptl_region_unref(&task->space, out->regions[i].region);
+}
+
+static int local_message(struct ptl_task *task, struct ptl_sending *s, struct ptl_queued **ret_queued)
 {
         struct ptl_queued *q = ptl_queued_new(&task->space, s->size);
-        struct ptl_entry *once;
-        int r = 0;
+        int r = q ? 0 : -ENOMEM;
 
-        if (!q)
-                return -ENOMEM;
+        if (r)
+                return r;
         if (s->size)
                 memcpy(q->data, s->data, s->size);
         q->size = s->size;
         q->kind = s->kind;
         q->units = ptl_units(s->size);
         if (s->extras)
-                r = local_extras(task, q, s->extras);
+                r = local_room(q, s->extras);
         if (!r && s->reply_port) {
-                q->reply = ptl_space_insert(&task->space, PTL_RIGHT_SEND_ONCE, &once);
-                if (q->reply)
-                        once->remote = s->reply_port;
-                else
-                        r = PTL_E_QUOTA;
+                q->reply = ptl_once_insert(&task->space, ptl_receiver_of(&task->space, s->reply_port));
+                s->minted = q->reply;
+                r = q->reply ? 0 : PTL_E_QUOTA;
         }
+        if (!r && s->extras)
+                r = local_regions(task, q, s->extras);
         if (r) {
-                q->n_rights = q->n_regions = 0; /* still the caller's */
                 ptl_queued_free(&task->space, q);
                 return r;
+        }
+        if (s->extras) {
+                local_consume(task, q, s->extras);
+                ptl_carry_local(task, s->extras, q->carried);
+                q->n_rights = (uint8_t)s->extras->n_rights;
+                q->n_regions = (uint8_t)s->extras->n_regions;
         }
         *ret_queued = q;
         return 0;
@@ -456,17 +481,22 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
 static int send_once_local(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
 {
         struct ptl_receiver *receiver = ptl_receiver_of(&task->space, e->remote);
+        uint32_t index = e->index;
         int r;
 
+        if (!e->remote) { /* a caller of this task that gave up: its late reply is destroyed */
+                task->space.counters.destroyed++;
+                ptl_space_remove(&task->space, e);
+                return 0;
+        }
         if (!receiver)
                 return PTL_E_DEAD;
         r = send_local(task, receiver, true, s);
-        if (!r) {
-                ptl_space_remove(&task->space, e);
-                if (s->extras)
-                        ptl_carry_commit(task, NULL, &(struct ptl_outgoing){0});
-        }
-        return r;
+        if (r)
+                return r;
+        receiver->onces--;
+        ptl_space_remove(&task->space, ptl_table_at(&task->space.entries, index));
+        return 0;
 }
 
 /* One attempt; PTL_E_FULL: nothing happened, try again when there is room. */
@@ -689,6 +719,57 @@ int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
         return send_region(task, port, s, deadline);
 }
 
+/* --- the quick way --- */
+
+/*
+ * What most messages are: bytes that fit a frame, through a right whose window and ring have room, on
+ * an open link with nothing pending. Anything else: false, and nothing was done.
+ */
+static inline bool send_quick(struct ptl_task *task, ptl_port port, const void *data, size_t size,
+                              struct ptl_receiver *reply, struct ptl_sending *s)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, port);
+        struct ptl_peer *peer = e ? e->peer : NULL;
+        struct ptl_frame_head head;
+        struct ptl_ring_slot slot;
+        struct ptl_link *link;
+        uint32_t units;
+        bool once;
+
+        if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_on ||
+                         ptl_control_is_pending(peer) || !peer->hot))
+                return false;
+        once = e->rights == PTL_RIGHT_SEND_ONCE;
+        units = ptl_units(size);
+        if (PTL_UNLIKELY(!once && (e->rights != PTL_RIGHT_SEND || !fits(e, units))))
+                return false;
+        link = &peer->link;
+        ptl_lock(&link->lock);
+        if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
+                         ptl_ring_reserve(&link->tx, (uint32_t)size, PTL_RING_RESERVE, &slot) ||
+                         (reply && !(s->minted = ptl_grant_once(peer, reply))))) {
+                ptl_unlock(&link->lock);
+                return false;
+        }
+        head.right = e->remote;
+        head.token = s->minted;
+        head.aux = 0;
+        ptl_link_copy(link, slot.body, data, size);
+        ptl_ring_publish(&link->tx, &slot, PTL_FRAME_INLINE, (uint32_t)size, &head);
+        ptl_link_bell(link);
+        link->frames_sent++;
+        ptl_unlock(&link->lock);
+        s->minted_peer = peer;
+        commit(task, e, s, units);
+        return true;
+}
+
+bool ptl_send_quick(struct ptl_task *task, ptl_port port, struct ptl_receiver *reply,
+                    struct ptl_sending *s)
+{
+        return send_quick(task, port, s->data, s->size, reply, s);
+}
+
 /* --- the public calls --- */
 
 int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
@@ -704,7 +785,9 @@ int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
         if (PTL_UNLIKELY(!data && size))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        r = ptl_send_locked(task, port, &s, deadline);
+        ptl_wait_tick(task);
+        if (PTL_UNLIKELY(!send_quick(task, port, data, size, NULL, &s)))
+                r = ptl_send_locked(task, port, &s, deadline);
         ptl_unlock(&task->space.lock);
         return r;
 }

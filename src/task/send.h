@@ -23,6 +23,11 @@ struct ptl_sending {
 PTL_MUST_CHECK int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
                                    ptl_time deadline);
 
+/* The quick way for plain bytes; false: nothing was done, go the long way. @reply: mint a send-once
+ * right to it; NULL for none. Lock held. */
+bool ptl_send_quick(struct ptl_task *task, ptl_port port, struct ptl_receiver *reply,
+                    struct ptl_sending *sending);
+
 /* Does the window of a right to another task's port have room for so many units? */
 bool ptl_send_has_window(struct ptl_entry *entry, uint32_t units);
 

@@ -2,6 +2,7 @@
 /* task/server.c - see server.h */
 #define _GNU_SOURCE
 #include "task/server.h"
+#include "base/cancel.h"
 #include "link/server_path.h"
 #include "link/socket.h"
 #include "task/spawn.h"
@@ -170,6 +171,7 @@ static int start_one(struct ptl_server *s, enum ptl_server_kind kind)
 
 static void connect_now(struct ptl_task *task)
 {
+        PTL_NO_CANCEL;
         struct ptl_server *s = &task->server;
         enum ptl_server_kind kind;
         int r = ptl_server_path(s->path, &kind);
@@ -268,6 +270,10 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
 
         if (s->state != PTL_SERVER_GREETING)
                 return;
+        if (w->protocol != PTL_SERVER_PROTOCOL) {
+                give_up(task, PTL_E_VERSION);
+                return;
+        }
         s->state = PTL_SERVER_READY;
         s->started_one = false;
         s->identity = w->server;

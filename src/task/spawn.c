@@ -2,6 +2,7 @@
 /* task/spawn.c - see spawn.h */
 #define _GNU_SOURCE
 #include "task/spawn.h"
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include <dlfcn.h>
 #include <sched.h>
@@ -108,6 +109,7 @@ int ptl_spawn_server(const char *path, int *ret_pid)
 
 int ptl_spawn_failed(int *pid)
 {
+        PTL_NO_CANCEL;
         int status = 0, r = waitpid(*pid, &status, __WALL | WNOHANG);
 
         if (r == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/start.c - becoming a task, forking, leaving; links come and go (task.h) */
 #define _GNU_SOURCE
+#include "base/cancel.h"
 #include "link/trace_frame.h"
 #include "port/regions.h"
 #include "task/call.h"
@@ -22,17 +23,26 @@ static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
 {
         struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
-        uint64_t one = 1;
 
         if (PTL_UNLIKELY(task->wait.waiters != NULL)) {
                 ptl_wait_signal_receiver(task, receiver);
                 if (task->wait.waits_room)
                         ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
         }
+        if (PTL_UNLIKELY(task->wait.pollable))
+                ptl_event_raise(task->wait.kick);
         if (PTL_UNLIKELY(receiver->descriptor >= 0))
-                (void)!write(receiver->descriptor, &one, sizeof one);
+                ptl_event_raise(receiver->descriptor);
         if (PTL_UNLIKELY(receiver->set && receiver->set->descriptor >= 0))
-                (void)!write(receiver->set->descriptor, &one, sizeof one);
+                ptl_event_raise(receiver->set->descriptor);
+}
+
+static void on_room(struct ptl_space *space)
+{
+        struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
+
+        if (task->wait.waits_room)
+                ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
 }
 
 /* A word that the kernel clears in a child: forks that pass our handlers by are noticed by it. */
@@ -134,6 +144,7 @@ static int start_locked(struct ptl_task *task)
         ptl_server_init(&task->server);
         register_fork();
         task->space.ready = on_ready;
+        task->space.room = on_room;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->epoch++;
         task->started = true;
@@ -192,9 +203,15 @@ static void forget(struct ptl_task *task, struct ptl_peer *peer)
                 *at = peer->next;
 }
 
-/* What a dead peer had published is delivered first: whole messages only are in its ring. */
+/* What a dead peer had published is delivered first: whole messages only are in its ring. It may have
+ * died before we first looked at its socket, where its HELLO lies. */
 static void drain_rest(struct ptl_peer *peer)
 {
+        if (ptl_link_state(&peer->link) == PTL_LINK_INTRODUCED) {
+                ptl_lock(&peer->link.lock);
+                (void)!ptl_link_input(&peer->link);
+                ptl_unlock(&peer->link.lock);
+        }
         while (peer->link.peer.base && ptl_ring_ready(&peer->link.rx))
                 if (ptl_deliver(peer, NULL, UINT32_MAX))
                         return;
@@ -234,6 +251,7 @@ static void free_names(struct ptl_space *space)
 
                 if (e->rights & PTL_RIGHT_SET) {
                         ptl_close(e->set->descriptor);
+                        ptl_close(e->set->poll);
                         free(e->set);
                 }
                 if (e->rights)

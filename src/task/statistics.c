@@ -28,7 +28,7 @@ int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
                 return r;
         ptl_lock(&task->space.lock);
         *ret_statistics = task->space.counters;
-        ret_statistics->names = task->space.entries.used;
+        ret_statistics->names = task->space.entries.used - task->space.internal;
         for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
                 ret_statistics->links++;
                 ret_statistics->bells_rung += p->link.bells_rung;
@@ -83,34 +83,45 @@ int ptl_task_set_wait(enum ptl_wait how, uint32_t poll_ns)
         struct ptl_task *task;
         int r;
 
-        if ((unsigned)how > PTL_WAIT_BLOCK || poll_ns > POLL_MAX_NS)
+        if ((unsigned)how > PTL_WAIT_BLOCK || (how == PTL_WAIT_ADAPTIVE && poll_ns > POLL_MAX_NS))
                 return PTL_E_INVALID;
         r = ptl_task_enter(&task);
         if (r)
                 return r;
         ptl_lock(&task->space.lock);
         task->wait.how = how;
-        task->wait.poll_max_ns = task->wait.poll_ns = poll_ns ? poll_ns : POLL_DEFAULT_NS;
+        if (how == PTL_WAIT_ADAPTIVE)
+                task->wait.poll_max_ns = task->wait.poll_ns = poll_ns ? poll_ns : POLL_DEFAULT_NS;
         ptl_unlock(&task->space.lock);
         return 0;
 }
 
-/* An epoll set of its own: readable when the task's is, or when this port has queued messages. */
-static int port_descriptor(struct ptl_task *task, int *event_fd, bool has_message, int *ret_fd)
+static int watch(int set, int fd)
 {
-        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        struct epoll_event ev = {.events = EPOLLIN};
 
-        if (*event_fd < 0) {
-                fd = eventfd(has_message, EFD_CLOEXEC | EFD_NONBLOCK);
-                if (fd < 0)
-                        return -errno;
-                struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 3}; /* TAG_KICK */
+        return epoll_ctl(set, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
 
-                if (epoll_ctl(task->wait.epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
-                        return -errno;
-                *event_fd = ptl_steal_fd(&fd);
-        }
-        *ret_fd = task->wait.epoll;
+/* An epoll set of its own: readable when the task's is, or when this port has queued messages. */
+static int port_descriptor(struct ptl_task *task, int *event, int *poll, bool has_message)
+{
+        ptl_cleanup(ptl_closep) int e = -EBADF, p = -EBADF;
+        int r;
+
+        if (*poll >= 0)
+                return 0;
+        e = eventfd(has_message, EFD_CLOEXEC | EFD_NONBLOCK);
+        p = e < 0 ? -1 : epoll_create1(EPOLL_CLOEXEC);
+        if (p < 0)
+                return -errno;
+        r = watch(p, task->wait.epoll);
+        if (!r)
+                r = watch(p, e);
+        if (r)
+                return r;
+        *event = ptl_steal_fd(&e);
+        *poll = ptl_steal_fd(&p);
         return 0;
 }
 
@@ -126,9 +137,15 @@ static int descriptor(struct ptl_task *task, ptl_port port, int *ret_fd)
         r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SET, &e);
         if (r)
                 return r;
-        if (e->rights & PTL_RIGHT_SET)
-                return port_descriptor(task, &e->set->descriptor, true, ret_fd);
-        return port_descriptor(task, &e->receiver->descriptor, e->receiver->head != NULL, ret_fd);
+        if (e->rights & PTL_RIGHT_SET) {
+                r = port_descriptor(task, &e->set->descriptor, &e->set->poll, true);
+                *ret_fd = e->set->poll;
+        } else {
+                r = port_descriptor(task, &e->receiver->descriptor, &e->receiver->poll,
+                                    e->receiver->head != NULL);
+                *ret_fd = e->receiver->poll;
+        }
+        return r;
 }
 
 int ptl_descriptor(ptl_port port, int *ret_fd)

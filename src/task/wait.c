@@ -2,6 +2,7 @@
 /* task/wait.c - see wait.h for the leader, and invariants W1-W3 */
 #define _GNU_SOURCE
 #include "task/wait.h"
+#include "base/cancel.h"
 #include "base/futex.h"
 #include "task/task.h"
 #include <sched.h>
@@ -14,6 +15,7 @@ enum {
         POLL_FLOOR_NS = 2000,
         LOOK_NS = 1000000,   /* a thread that never sleeps looks at the epoll set this often */
         LOOKS_BETWEEN_CLOCKS = 32,
+        CALLS_BETWEEN_CLOCKS = 32,
         FRAMES_A_TURN = 64,
         COLD_AFTER = 64,     /* sleeps, or ms of polling, without a frame */
         EVENTS = 64,
@@ -25,7 +27,7 @@ enum { TAG_BELL, TAG_SOCKET, TAG_SERVER, TAG_KICK, TAG_MASK = 3 };
 int ptl_wait_init(struct ptl_wait_state *w)
 {
         struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = TAG_KICK};
-        cpu_set_t set;
+        long cpus;
 
         *w = (struct ptl_wait_state){.epoll = epoll_create1(EPOLL_CLOEXEC),
                                      .kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
@@ -38,8 +40,9 @@ int ptl_wait_init(struct ptl_wait_state *w)
                 ptl_wait_fini(w);
                 return r;
         }
-        if (sched_getaffinity(0, sizeof set, &set) == 0)
-                w->cpus = (uint32_t)CPU_COUNT(&set);
+        /* Of the machine, not of our affinity: a peer may be pinned to another than we are. */
+        cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        w->cpus = cpus > 0 ? (uint32_t)cpus : 1;
         return 0;
 }
 
@@ -76,11 +79,8 @@ static void signal_waiter(struct ptl_task *task, struct ptl_waiter *waiter)
                 return;
         }
         ptl_store_release(&w->poke, 1); /* E7 */
-        if (w->asleep) {
-                uint64_t one = 1;
-
-                (void)!write(w->kick, &one, sizeof one);
-        }
+        if (w->asleep)
+                ptl_event_raise(w->kick);
 }
 
 /* W1: leadership goes to any other waiter, which looks for itself when it is signalled. */
@@ -297,6 +297,7 @@ static void event(struct ptl_task *task, const struct epoll_event *ev)
  * through, since a later event may name them. */
 static void collect(struct ptl_task *task, int timeout_ms)
 {
+        PTL_NO_CANCEL;
         struct ptl_wait_state *w = &task->wait;
         struct epoll_event events[EVENTS];
         int epoll = w->epoll, n;
@@ -335,18 +336,12 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 ptl_server_step(task);
 }
 
-void ptl_wait_tick(struct ptl_task *task)
-{
-        struct ptl_wait_state *w = &task->wait;
-
-        if (PTL_LIKELY(++w->since_look < 256) || w->leader)
-                return;
-        w->since_look = 0;
-        if (ptl_now() - w->looked >= LOOK_NS)
-                collect(task, 0);
-}
-
 /* --- one turn of the leader --- */
+
+static inline bool is_satisfied(const struct ptl_want *want)
+{
+        return want && (want->got || want->sunk);
+}
 
 /* Drains every hot link that has something, from a new one each turn. Returns whether one had. */
 static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
@@ -354,7 +349,7 @@ static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
         struct ptl_wait_state *w = &task->wait;
         bool any = false;
 
-        for (uint32_t i = 0; i < w->hot && !(want && want->got); i++) {
+        for (uint32_t i = 0; i < w->hot && !is_satisfied(want); i++) {
                 struct ptl_peer *peer = w->hot_peers[(w->turn + i) % w->hot];
 
                 if (!is_ready(peer))
@@ -365,6 +360,19 @@ static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
         }
         w->turn++;
         return any;
+}
+
+void ptl_wait_tick(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        if (PTL_LIKELY(++w->since_look < CALLS_BETWEEN_CLOCKS) || w->leader)
+                return;
+        w->since_look = 0;
+        if (ptl_now() - w->looked < LOOK_NS)
+                return;
+        collect(task, 0);
+        drain_hot(task, NULL);
 }
 
 /* Cold links that have something, found without a system call. */
@@ -381,13 +389,13 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
 
         if (w->leader)
                 return;
-        if (drain_hot(task, want) && want && want->got)
+        if (drain_hot(task, want) && is_satisfied(want))
                 return;
         if (w->pollable || ptl_now() - w->looked >= LOOK_NS)
                 collect(task, 0);
         else
                 heat_ready(task);
-        while (!(want && want->got) && drain_hot(task, want))
+        while (!is_satisfied(want) && drain_hot(task, want))
                 ;
 }
 
@@ -514,12 +522,13 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 {
         struct ptl_wait_state *w = &task->wait;
         struct ptl_want *want = waiter->kind == PTL_WAITS_MESSAGE ? &waiter->want : NULL;
-        bool spin = w->how == PTL_WAIT_SPIN, found = false;
+        bool spin = w->how == PTL_WAIT_SPIN, found = false, polled = w->polled;
 
         ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
+        w->polled = false;
         if (drain_hot(task, want))
                 return;
-        if (spin || (w->how == PTL_WAIT_ADAPTIVE && w->hot && !polling_is_pointless(w))) {
+        if (spin || (w->how == PTL_WAIT_ADAPTIVE && !polled && w->hot && !polling_is_pointless(w))) {
                 ptl_time until = ptl_now() + (spin ? LOOK_NS : w->poll_ns);
 
                 w->polling = true;
@@ -540,6 +549,44 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         } else if (!ptl_deadline_passed(deadline)) {
                 sleep_now(task, waiter, deadline);
         }
+}
+
+/* Rounds of looks between clock readings are short enough for a peer's death to be seen in time. */
+bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        bool spin = w->how == PTL_WAIT_SPIN;
+        ptl_time until = 0;
+
+        if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || !w->hot ||
+            polling_is_pointless(w))
+                return false;
+        for (unsigned k = 1;; k++) {
+                for (uint32_t i = 0; i < w->hot; i++) {
+                        struct ptl_peer *peer = w->hot_peers[i];
+
+                        if (!ptl_ring_ready(&peer->link.rx))
+                                continue;
+                        peer->idle = 0;
+                        drain(task, peer, want, FRAMES_A_TURN);
+                        if (is_satisfied(want)) {
+                                task->space.counters.polls_won += k > 1;
+                                w->poll_ns = w->poll_max_ns;
+                                return true;
+                        }
+                        if (want->receiver ? want->receiver->head != NULL : true)
+                                return false; /* queued meanwhile, or a port freed: look there */
+                }
+                ptl_pause();
+                if (k % LOOKS_BETWEEN_CLOCKS)
+                        continue;
+                if (!until)
+                        until = earlier(ptl_now() + (spin ? LOOK_NS : w->poll_ns), deadline);
+                else if (ptl_now() >= until)
+                        break;
+        }
+        w->polled = true;
+        return false;
 }
 
 /* Sleeps until signalled; E7. */

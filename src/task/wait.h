@@ -50,6 +50,7 @@ struct ptl_wait_state {
         _Atomic uint32_t poke;   /* tells a polling leader to look again */
         bool polling;            /* the leader reads hot_peers without the lock */
         bool asleep;             /* the leader sleeps, or is about to, in the kernel */
+        bool polled;             /* ptl_wait_quick() polled in vain: sleep next */
         bool pollable;           /* a descriptor was given out: stay armed */
         uint32_t hot, hot_room;  /* length and room of hot_peers */
         struct ptl_peer **hot_peers;
@@ -69,6 +70,14 @@ void ptl_wait_fini(struct ptl_wait_state *wait);
  * Return: 0, PTL_E_TIMEOUT.
  */
 PTL_MUST_CHECK int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline);
+
+/**
+ * ptl_wait_quick - poll without the machinery of leaders, where this is the only thread
+ *
+ * Return: whether want->got or want->sunk was filled. If not, ptl_wait_for() goes on, and does not poll
+ * again before it sleeps.
+ */
+bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadline);
 
 /* One look at everything without waiting: drains rings and the epoll set. The lock is held. Does
  * nothing if another thread leads. */

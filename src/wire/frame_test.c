@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/frame_test.c - header words, lengths, right numbers; rich bodies, well formed and not */
-#include "wire/frame.h"
 #include "tst.h"
+#include "wire/frame.h"
 #include <portolan/message.h>
 #include <portolan/region.h>
 
@@ -58,7 +58,8 @@ TEST(stamps_of_all_words_of_a_lap_differ)
 {
         for (size_t p = 0; p < ARRAY_LEN(positions); p++)
                 for (uint64_t words = 1; words < 0x80000; words = words * 5 / 4 + 1)
-                        CHECK(ptl_frame_stamp(positions[p]) != ptl_frame_stamp(positions[p] + words * 8));
+                        CHECK(ptl_frame_stamp(positions[p]) !=
+                              ptl_frame_stamp(positions[p] + words * 8));
 }
 
 /* ---- where a frame ends ---- */
@@ -69,23 +70,24 @@ static const struct end_row {
         uint32_t length;
         uint64_t end;
 } ends[] = {
-        {"bare head fills a line",           0,  0,    64        },
-        {"one line exactly",                 0,  40,   64        },
-        {"one byte more fills two",          0,  41,   128       },
-        {"two lines exactly",                0,  104,  128       },
-        {"larger is not rounded to lines",   0,  105,  136       },
-        {"larger ends on a word",            0,  112,  136       },
-        {"small one behind a large one",     8,  0,    64        },
-        {"small one crosses into a line",    56, 0,    128       },
-        {"two lines from an odd word",       8,  104,  192       },
-        {"large from an odd word",           8,  8192, 8 + 8216  },
-        {"beyond 2^34",                      ((uint64_t)1 << 34) + 8, 1, ((uint64_t)1 << 34) + 64},
+        {"bare head fills a line",         0,                       0,    64                      },
+        {"one line exactly",               0,                       40,   64                      },
+        {"one byte more fills two",        0,                       41,   128                     },
+        {"two lines exactly",              0,                       104,  128                     },
+        {"larger is not rounded to lines", 0,                       105,  136                     },
+        {"larger ends on a word",          0,                       112,  136                     },
+        {"small one behind a large one",   8,                       0,    64                      },
+        {"small one crosses into a line",  56,                      0,    128                     },
+        {"two lines from an odd word",     8,                       104,  192                     },
+        {"large from an odd word",         8,                       8192, 8 + 8216                },
+        {"beyond 2^34",                    ((uint64_t)1 << 34) + 8, 1,    ((uint64_t)1 << 34) + 64},
 };
 
 TEST(frames_end_where_the_rules_say)
 {
         for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-                CHECK_ROW(i, &ends[i], ptl_frame_end(ends[i].position, ends[i].length) == ends[i].end);
+                CHECK_ROW(i, &ends[i],
+                          ptl_frame_end(ends[i].position, ends[i].length) == ends[i].end);
 }
 
 TEST(every_frame_ends_aligned_behind_its_last_byte)
@@ -145,8 +147,8 @@ TEST(kinds_have_names_and_others_have_none)
 {
         for (unsigned kind = 0; kind < PTL_FRAME_KINDS; kind++)
                 for (unsigned other = 0; other <= kind; other++)
-                        CHECK((kind == other) == !strcmp(ptl_frame_kind_name(kind),
-                                                         ptl_frame_kind_name(other)));
+                        CHECK((kind == other) ==
+                              !strcmp(ptl_frame_kind_name(kind), ptl_frame_kind_name(other)));
         CHECK_STR_EQ(ptl_frame_kind_name(PTL_FRAME_INLINE), "INLINE");
         CHECK_STR_EQ(ptl_frame_kind_name(PTL_FRAME_KINDS), "?");
         CHECK_STR_EQ(ptl_frame_kind_name(255), "?");
@@ -236,62 +238,76 @@ TEST(rich_body_with_all_items_fits_a_frame)
 
 /* Offsets into a body of 2 rights and 2 regions. */
 #define AT_HEAD(field)      offsetof(struct ptl_frame_rich, field)
-#define AT_RIGHT(i, field)  (24 + (i) * 16 + offsetof(struct ptl_frame_right, field))
-#define AT_REGION(i, field) (56 + (i) * 32 + offsetof(struct ptl_frame_region, field))
-
-enum { IN = PTL_WHERE_INLINE, BLOCK = PTL_WHERE_BLOCK, REGION = PTL_WHERE_REGION, BAD = PTL_E_MALFORMED };
+#define AT_RIGHT(i, field)  (24 + (i)*16 + offsetof(struct ptl_frame_right, field))
+#define AT_REGION(i, field) (56 + (i)*32 + offsetof(struct ptl_frame_region, field))
 
 static const struct damage {
         const char *name;
-        int where; /* enum ptl_frame_where */
+        enum ptl_frame_where where;
         size_t at;    /* offset to store to */
         size_t bytes; /* how many, 0: none */
         uint64_t value;
         int longer; /* than it should be, or shorter */
         int outcome;
 } damages[] = {
-        {"untouched, inline", IN, 0, 0, 0, 0, 0},
-        {"untouched, block", BLOCK, 0, 0, 0, 0, 0},
-        {"untouched, region", REGION, 0, 0, 0, 0, 0},
-        {"no bytes inline", IN, 0, 0, 0, -TAIL, 0},
-        {"items cut", IN, 0, 0, 0, -TAIL - 1, BAD},
-        {"head cut", BLOCK, 0, 0, 0, -64 - 32 - 1, BAD},
-        {"nothing there", BLOCK, 0, 0, 0, -64 - 32 - 24, BAD},
-        {"bytes behind a block", BLOCK, 0, 0, 0, 1, BAD},
-        {"bytes behind a region", REGION, 0, 0, 0, 8, BAD},
-        {"unknown where", IN, AT_HEAD(where), 1, 3, 0, BAD},
-        {"where 255", BLOCK, AT_HEAD(where), 1, 255, 0, BAD},
-        {"more rights than there are", BLOCK, AT_HEAD(n_rights), 1, 3, 0, BAD},
-        {"65 rights", IN, AT_HEAD(n_rights), 1, 65, 3000, BAD},
-        {"255 rights", IN, AT_HEAD(n_rights), 1, 255, 0, BAD},
-        {"17 regions", IN, AT_HEAD(n_regions), 1, 17, 3000, BAD},
-        {"255 regions", IN, AT_HEAD(n_regions), 1, 255, 0, BAD},
-        {"reserved byte", IN, AT_HEAD(reserved), 1, 1, 0, BAD},
-        {"reserved word", IN, AT_HEAD(reserved2), 4, 0x80000000, 0, BAD},
-        {"bytes in a region that is not there", REGION, AT_HEAD(block.slot), 4, 2, 0, BAD},
-        {"bytes in region -1", REGION, AT_HEAD(block.slot), 4, UINT32_MAX, 0, BAD},
-        {"more bytes than the region", REGION, AT_HEAD(block.size), 8, 4097, 0, BAD},
-        {"2^64-1 bytes in the region", REGION, AT_HEAD(block.size), 8, UINT64_MAX, 0, BAD},
-        {"bytes not at the region's start", REGION, AT_HEAD(block.offset), 4, 8, 0, BAD},
-        {"right of kind 0", IN, AT_RIGHT(0, what), 4, 0, 0, BAD},
-        {"right of an unknown kind", IN, AT_RIGHT(1, what), 4, PTL_CARRY_KINDS, 0, BAD},
-        {"right of kind 2^32-1", IN, AT_RIGHT(1, what), 4, UINT32_MAX, 0, BAD},
-        {"region neither fresh nor known", IN, AT_REGION(0, fresh), 4, 2, 0, BAD},
-        {"region passed in no way", IN, AT_REGION(0, how), 4, 0, 0, BAD},
-        {"region passed in unknown ways", IN, AT_REGION(1, how), 4, 3, 0, BAD},
-        {"region half frozen", IN, AT_REGION(0, frozen), 4, 2, 0, BAD},
-        {"empty region", IN, AT_REGION(0, size), 8, 0, 0, BAD},
-        {"region above the maximum", IN, AT_REGION(0, size), 8, PTL_REGION_SIZE_MAX + 1, 0, BAD},
-        {"region of 2^64-1 bytes", IN, AT_REGION(1, size), 8, UINT64_MAX, 0, BAD},
+#define GOOD(name, where, longer)                                                                  \
+        {                                                                                          \
+                name, PTL_WHERE_##where, 0, 0, 0, longer, 0                                        \
+        }
+#define CUT(name, where, longer)                                                                   \
+        {                                                                                          \
+                name, PTL_WHERE_##where, 0, 0, 0, longer, PTL_E_MALFORMED                          \
+        }
+#define BAD(name, where, at, bytes, value)                                                         \
+        {                                                                                          \
+                name, PTL_WHERE_##where, at, bytes, value, 0, PTL_E_MALFORMED                      \
+        }
+        GOOD("untouched, inline", INLINE, 0),
+        GOOD("untouched, block", BLOCK, 0),
+        GOOD("untouched, region", REGION, 0),
+        GOOD("no bytes inline", INLINE, -TAIL),
+        CUT("items cut", INLINE, -TAIL - 1),
+        CUT("head cut", BLOCK, -64 - 32 - 1),
+        CUT("nothing there", BLOCK, -64 - 32 - 24),
+        CUT("bytes behind a block", BLOCK, 1),
+        CUT("bytes behind a region", REGION, 8),
+        BAD("unknown where", INLINE, AT_HEAD(where), 1, 3),
+        BAD("where 255", BLOCK, AT_HEAD(where), 1, 255),
+        BAD("more rights than there are", BLOCK, AT_HEAD(n_rights), 1, 3),
+        BAD("65 rights", INLINE, AT_HEAD(n_rights), 1, 65),
+        BAD("255 rights", INLINE, AT_HEAD(n_rights), 1, 255),
+        BAD("17 regions", INLINE, AT_HEAD(n_regions), 1, 17),
+        BAD("255 regions", INLINE, AT_HEAD(n_regions), 1, 255),
+        BAD("reserved byte", INLINE, AT_HEAD(reserved), 1, 1),
+        BAD("reserved word", INLINE, AT_HEAD(reserved2), 4, 0x80000000),
+        BAD("bytes in a region that is not there", REGION, AT_HEAD(block.slot), 4, 2),
+        BAD("bytes in region -1", REGION, AT_HEAD(block.slot), 4, UINT32_MAX),
+        BAD("more bytes than the region", REGION, AT_HEAD(block.size), 8, 4097),
+        BAD("2^64-1 bytes in the region", REGION, AT_HEAD(block.size), 8, UINT64_MAX),
+        BAD("bytes not at the region's start", REGION, AT_HEAD(block.offset), 4, 8),
+        BAD("right of kind 0", INLINE, AT_RIGHT(0, what), 4, 0),
+        BAD("right of an unknown kind", INLINE, AT_RIGHT(1, what), 4, PTL_CARRY_KINDS),
+        BAD("right of kind 2^32-1", INLINE, AT_RIGHT(1, what), 4, UINT32_MAX),
+        BAD("region neither fresh nor known", INLINE, AT_REGION(0, fresh), 4, 2),
+        BAD("region passed in no way", INLINE, AT_REGION(0, how), 4, 0),
+        BAD("region passed in unknown ways", INLINE, AT_REGION(1, how), 4, 3),
+        BAD("region half frozen", INLINE, AT_REGION(0, frozen), 4, 2),
+        BAD("empty region", INLINE, AT_REGION(0, size), 8, 0),
+        BAD("region above the maximum", INLINE, AT_REGION(0, size), 8, PTL_REGION_SIZE_MAX + 1),
+        BAD("region of 2^64-1 bytes", INLINE, AT_REGION(1, size), 8, UINT64_MAX),
+#undef GOOD
+#undef CUT
+#undef BAD
 };
 
 TEST(malformed_rich_bodies_are_refused)
 {
         for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
                 const struct damage *row = &damages[i];
-                struct ptl_rich rich = rich_of((enum ptl_frame_where)row->where, 2, 2);
+                struct ptl_rich rich = rich_of(row->where, 2, 2);
                 uint32_t length = encode(&rich) + (uint32_t)row->longer;
-                void *exact = malloc(length ? length : 1); /* a sanitizer sees a read past its end */
+                void *exact =
+                        malloc(length ? length : 1); /* a sanitizer sees a read past its end */
 
                 CHECK(exact && length <= sizeof body);
                 memcpy(body + row->at, &row->value, row->bytes);
@@ -304,7 +320,8 @@ TEST(malformed_rich_bodies_are_refused)
 /* All items are good; there are only too many for the decoder's arrays. */
 TEST(one_item_more_than_a_message_may_carry_is_refused)
 {
-        struct ptl_frame_rich head = {.where = PTL_WHERE_INLINE, .n_rights = PTL_MESSAGE_RIGHTS_MAX + 1};
+        struct ptl_frame_rich head = {.where = PTL_WHERE_INLINE,
+                                      .n_rights = PTL_MESSAGE_RIGHTS_MAX + 1};
         struct ptl_frame_right right = {.what = PTL_CARRY_SEND};
         struct ptl_frame_region region = {.fresh = 1, .how = PTL_REGION_VOLATILE, .size = 1};
         struct ptl_rich rich;

@@ -42,22 +42,23 @@ API_TEST(a_wrong_name_is_refused_by_every_call_and_changes_nothing)
         unsigned wrong = 0;
 
         calls_names(names);
+        (void)!calls_call(PTL_NULL); /* the thread's reply port may be made, once */
         for (size_t i = 0; i < ARRAY_LEN(calls_rows); i++)
                 for (size_t k = 0; k < CALLS_KINDS; k++) {
                         const struct calls_row *r = &calls_rows[i];
                         struct snapshot before, after;
                         int outcome;
 
-                        if (r->expected[k] == CALLS_FINE)
+                        if (calls_expected(r, k) == CALLS_FINE)
                                 continue;
                         before = look(names);
                         outcome = r->call(names[k]);
                         after = look(names);
-                        if (outcome == r->expected[k] && is_same(&before, &after))
+                        if (outcome == calls_expected(r, k) && is_same(&before, &after))
                                 continue;
                         fprintf(stderr, "# %s with %s: %s, not %s%s\n", r->name,
                                 calls_kind_names[k], ptl_outcome_name(outcome),
-                                ptl_outcome_name(r->expected[k]),
+                                ptl_outcome_name(calls_expected(r, k)),
                                 is_same(&before, &after) ? "" : "; something changed");
                         wrong++;
                 }
@@ -101,7 +102,10 @@ API_TEST(data_that_is_null_with_a_size_is_refused)
 {
         ptl_port p = new_send_port();
         struct ptl_outgoing out = {.size = 1};
-        struct ptl_bytes b[] = {{"x", 1}, {NULL, 1}};
+        struct ptl_bytes b[] = {
+                {"x",  1},
+                {NULL, 1}
+        };
         struct ptl_message m;
         size_t n = 0, sent = 77;
 
@@ -126,7 +130,10 @@ API_TEST(messages_beyond_the_largest_size_are_refused)
 
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
                 struct ptl_outgoing out = {.data = "x", .size = sizes[i]};
-                struct ptl_bytes b[] = {{"x", 1}, {"x", sizes[i]}};
+                struct ptl_bytes b[] = {
+                        {"x", 1       },
+                        {"x", sizes[i]}
+                };
                 struct ptl_loan loan;
                 size_t n = 0, sent = 77;
 
@@ -167,7 +174,10 @@ API_TEST(dispositions_that_do_not_exist_are_refused)
         const uint32_t rows[] = {0, 6, 16, UINT32_MAX};
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                struct ptl_right_item items[] = {{p, PTL_MOVE_SEND}, {p, rows[i]}};
+                struct ptl_right_item items[] = {
+                        {p, PTL_MOVE_SEND},
+                        {p, rows[i]      }
+                };
                 struct ptl_outgoing out = {.rights = items, .n_rights = 2};
 
                 OUTCOME(ptl_send_message(p, &out, PTL_NOW), PTL_E_INVALID);
@@ -233,11 +243,13 @@ API_TEST(region_items_that_make_no_sense_are_refused)
         struct ptl_region *r = NULL;
 
         OK(ptl_region_new(1, &r));
-        const struct ptl_region_item rows[] = {{NULL, PTL_REGION_VOLATILE, 0},
-                                               {r, 0, 0},
-                                               {r, 3, 0},
-                                               {r, UINT32_MAX, 0},
-                                               {r, PTL_REGION_VOLATILE, 1}};
+        const struct ptl_region_item rows[] = {
+                {NULL, PTL_REGION_VOLATILE, 0},
+                {r,    0,                   0},
+                {r,    3,                   0},
+                {r,    UINT32_MAX,          0},
+                {r,    PTL_REGION_VOLATILE, 1}
+        };
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct ptl_outgoing out = {.regions = &rows[i], .n_regions = 1};

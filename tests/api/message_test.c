@@ -52,7 +52,11 @@ API_TEST(a_moved_right_is_gone_while_it_is_under_way)
 API_TEST(moving_more_references_than_there_are_is_refused_and_moves_none)
 {
         ptl_port p = new_send_port(), q = new_send_port();
-        struct ptl_right_item items[] = {{q, PTL_MOVE_SEND}, {q, PTL_MOVE_SEND}, {q, PTL_MOVE_SEND}};
+        struct ptl_right_item items[] = {
+                {q, PTL_MOVE_SEND},
+                {q, PTL_MOVE_SEND},
+                {q, PTL_MOVE_SEND}
+        };
         struct ptl_outgoing out = {.rights = items, .n_rights = 3};
         struct ptl_message m;
 
@@ -95,7 +99,10 @@ API_TEST(a_send_once_right_moves_once)
 API_TEST(a_message_refused_by_a_full_queue_keeps_what_it_carries)
 {
         ptl_port p = new_port_of(1, 0), q = new_send_port();
-        struct ptl_right_item items[] = {{q, PTL_MOVE_SEND}, {q, PTL_MAKE_SEND_ONCE}};
+        struct ptl_right_item items[] = {
+                {q, PTL_MOVE_SEND     },
+                {q, PTL_MAKE_SEND_ONCE}
+        };
         struct ptl_region *r = NULL;
         struct ptl_outgoing out = {.rights = items, .n_rights = 2, .reply = q, .n_regions = 1};
         uint32_t names;

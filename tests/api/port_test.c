@@ -21,7 +21,13 @@ API_TEST(options_choose_the_limits_and_zero_is_the_default)
         const struct {
                 uint32_t messages;
                 uint64_t bytes;
-        } rows[] = {{1, 0}, {0, 64}, {PTL_LIMIT_MESSAGES_MAX, 1 << 30}, {3, 1000}, {0, 0}};
+        } rows[] = {
+                {1,                      0      },
+                {0,                      64     },
+                {PTL_LIMIT_MESSAGES_MAX, 1 << 30},
+                {3,                      1000   },
+                {0,                      0      }
+        };
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct ptl_port_status s = status_of(new_port_of(rows[i].messages, rows[i].bytes));
@@ -266,7 +272,10 @@ API_TEST(freeing_a_port_gives_back_the_send_rights_queued_on_it)
 {
         ptl_port p = new_send_port(), q = new_send_port();
         struct ptl_right_item items[] = {
-                {q, PTL_COPY_SEND}, {q, PTL_MAKE_SEND}, {q, PTL_MOVE_SEND}};
+                {q, PTL_COPY_SEND},
+                {q, PTL_MAKE_SEND},
+                {q, PTL_MOVE_SEND}
+        };
         struct ptl_outgoing out = {.rights = items, .n_rights = 3};
 
         OK(ptl_right_ref(q));
@@ -281,7 +290,10 @@ API_TEST(freeing_a_port_gives_back_the_send_rights_queued_on_it)
 API_TEST(a_port_queued_on_itself_can_be_freed)
 {
         ptl_port p = new_send_port();
-        struct ptl_right_item items[] = {{p, PTL_COPY_SEND}, {p, PTL_MAKE_SEND_ONCE}};
+        struct ptl_right_item items[] = {
+                {p, PTL_COPY_SEND     },
+                {p, PTL_MAKE_SEND_ONCE}
+        };
         struct ptl_outgoing out = {.rights = items, .n_rights = 2, .reply = p};
 
         OK(ptl_send_message(p, &out, PTL_NOW));

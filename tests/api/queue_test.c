@@ -54,7 +54,7 @@ API_TEST(messages_of_all_sizes_arrive_aligned_and_unchanged)
 {
         static unsigned char data[5 << 20];
         ptl_port p = new_send_port();
-        const size_t sizes[] = {1,    7,     8,     63,    64,      65,      4095,
+        const size_t sizes[] = {1,    7,     8,     63,    64,      65,     4095,
                                 4096, 65535, 65536, 70000, 1 << 20, 5 << 20};
 
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -112,12 +112,12 @@ static const struct bytes_row {
         size_t size;
         unsigned fit; /* messages until it is full */
 } bytes_rows[] = {
-        {"units that fit exactly", 640,  64,  10},
-        {"a unit for each, however small", 640, 1, 10},
-        {"the last does not fit", 639,  64,  9 },
-        {"a size is rounded up to units", 640, 65, 5},
-        {"one above the limit into an empty queue", 64, 5000, 1},
-        {"as many as fit, no one above the limit", 1000, 400, 2},
+        {"units that fit exactly",                  640,  64,   10},
+        {"a unit for each, however small",          640,  1,    10},
+        {"the last does not fit",                   639,  64,   9 },
+        {"a size is rounded up to units",           640,  65,   5 },
+        {"one above the limit into an empty queue", 64,   5000, 1 },
+        {"as many as fit, no one above the limit",  1000, 400,  2 },
 };
 
 API_TEST(the_limit_of_bytes_is_exact_in_units_of_64)
@@ -385,7 +385,11 @@ API_TEST(a_batch_with_one_message_above_8_kib_sends_none)
 {
         static char data[8193];
         ptl_port p = new_send_port();
-        struct ptl_bytes b[] = {{data, 1}, {data, 8192}, {data, 8193}};
+        struct ptl_bytes b[] = {
+                {data, 1   },
+                {data, 8192},
+                {data, 8193}
+        };
         size_t sent = 77;
 
         OUTCOME(ptl_send_batch(p, b, 3, &sent, PTL_NOW), PTL_E_TOO_BIG);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Regions within one task; and that memory of ours is sealed, reserved and nameless. */
+/* Regions within one task; and that memory of ours is sealed, reserved and nameless (X-01, X-02).
+ */
 #include "api.h"
 
 static struct ptl_region *new_region(size_t size)

@@ -125,8 +125,12 @@ API_TEST(x04_waits_end_not_before_their_deadline_and_soon_after)
         const struct {
                 enum ptl_wait how;
                 uint32_t poll_ns;
-        } modes[] = {{PTL_WAIT_ADAPTIVE, 0}, {PTL_WAIT_ADAPTIVE, 10 * MS}, {PTL_WAIT_SPIN, 0},
-                     {PTL_WAIT_BLOCK, 0}};
+        } modes[] = {
+                {PTL_WAIT_ADAPTIVE, 0      },
+                {PTL_WAIT_ADAPTIVE, 10 * MS},
+                {PTL_WAIT_SPIN,     0      },
+                {PTL_WAIT_BLOCK,    0      }
+        };
         const int rows[] = {5, 20, 60};
 
         for (size_t i = 0; i < ARRAY_LEN(modes); i++) {

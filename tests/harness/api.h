@@ -21,9 +21,8 @@
 #define API_TEST(fn) API_TEST_TIMES(fn, 1)
 
 /* What a call returned; both outcomes are printed by name. */
-#define OUTCOME(call, expected)                                                                    \
-        api_outcome(__FILE__, __LINE__, __func__, #call, (call), (expected))
-#define OK(call) OUTCOME(call, 0)
+#define OUTCOME(call, expected) api_outcome(__FILE__, __LINE__, __func__, #call, (call), (expected))
+#define OK(call)                OUTCOME(call, 0)
 
 static inline void api_outcome(const char *file, int line, const char *func, const char *what,
                                int got, int expected)

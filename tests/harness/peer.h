@@ -2,9 +2,9 @@
 /*
  * peer.h - a second process for a case: this program started afresh in a role
  *
- * PEER(role) { ... } is what that process does, with argc and argv[1...] as given to peer_start(). It
- * ends well when the function returns. Both sides talk in lines, over a socket that is no part of
- * what is tested: peer_say() and peer_hear(), with the peer's own end where @peer is NULL.
+ * PEER(role) { ... } is what that process does, with argc and argv[1...] as given to peer_start().
+ * It ends well when the function returns. Both sides talk in lines, over a socket that is no part
+ * of what is tested: peer_say() and peer_hear(), with the peer's own end where @peer is NULL.
  */
 #pragma once
 #include <stdbool.h>

@@ -15,7 +15,8 @@ static inline ptl_port look_up(const char *name)
         return p;
 }
 
-/* echo NAME [LIMIT]: answers each request with its bytes and kind, unless its kind says otherwise. */
+/* echo NAME [LIMIT]: answers each request with its bytes and kind, unless its kind says otherwise.
+ */
 PEER(echo)
 {
         ptl_port p = new_port_of(argc > 2 ? (uint32_t)atoi(argv[2]) : 0, 0);
@@ -34,6 +35,8 @@ PEER(echo)
                         continue; /* never released: the caller waits on */
                 if (m.reply && m.kind != KIND_DROP)
                         OK(ptl_reply_message(&m, &out));
+                for (uint32_t i = 0; i < m.n_regions; i++)
+                        ptl_region_free(m.regions[i].region);
                 ptl_message_release(&m);
         }
 }
@@ -74,7 +77,8 @@ static inline void call_echo(ptl_port port) { call_echo_of(port, 32, 1); }
  */
 PEER(sink)
 {
-        ptl_port p = new_port_of((uint32_t)atoi(argv[2]), argc > 3 ? strtoull(argv[3], NULL, 0) : 0);
+        ptl_port p =
+                new_port_of((uint32_t)atoi(argv[2]), argc > 3 ? strtoull(argv[3], NULL, 0) : 0);
         char line[64];
 
         OK(ptl_name_publish(argv[1], p));

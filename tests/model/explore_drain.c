@@ -87,9 +87,14 @@ static bool empties_buffer(unsigned t, const struct op *op)
                 return true;
         case OP_LOAD:
                 return op->seq_cst && ex.sc->seq_cst_load_drains;
-        default:
+        case OP_START:
+        case OP_STORE:
+        case OP_STEP:
+        case OP_PAUSE:
+        case OP_BLOCK:
                 return false;
         }
+        return false;
 }
 
 /* The entries of the own buffer that thread t's next step drains by itself. */

@@ -55,7 +55,10 @@ static inline bool run_until(struct run *r, const char *text, int ms)
         int64_t end = tst_now_ms() + tst_deadline_ms(ms);
 
         while (!(text && strstr(r->out_text, text)) && (r->out >= 0 || r->err >= 0)) {
-                struct pollfd p[2] = {{r->out, POLLIN, 0}, {r->err, POLLIN, 0}};
+                struct pollfd p[2] = {
+                        {r->out, POLLIN, 0},
+                        {r->err, POLLIN, 0}
+                };
                 int64_t left = end - tst_now_ms();
 
                 if (left <= 0 || poll(p, 2, (int)left) <= 0)
@@ -90,5 +93,4 @@ static inline int run_end(struct run *r, int ms)
 #define RUN_START(r, input, ...) run_start((r), (input), (const char *const[]){__VA_ARGS__, NULL})
 
 /* From start to end. */
-#define RUN(r, input, ...)                                                                         \
-        (RUN_START((r), (input), __VA_ARGS__), run_end((r), 10000))
+#define RUN(r, input, ...) (RUN_START((r), (input), __VA_ARGS__), run_end((r), 10000))

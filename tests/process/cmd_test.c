@@ -69,19 +69,19 @@ TEST(an_unknown_command_is_answered_with_the_nearest)
 TEST(a_wrong_command_line_is_status_2)
 {
         static const char *const rows[][5] = {
-                {"send", NULL},
-                {"send", "--kind", "x", "name", NULL},
-                {"send", "--nonsense", "name", NULL},
-                {"receive", "a", "b", NULL},
-                {"receive", "a", "--count", "0", NULL},
-                {"call", NULL},
-                {"call", "a", "--timeout", "soon", NULL},
-                {"ls", "ships", NULL},
-                {"doctor", "who", NULL},
-                {"tour", "--slow", NULL},
+                {"send",       NULL       },
+                {"send",       "--kind",    "x", "name", NULL},
+                {"send",      "--nonsense",             "name", NULL},
+                {"receive",       "a", "b", NULL},
+                {"receive",        "a",                   "--count", "0", NULL},
+                {"call",   NULL          },
+                {"call",            "a",               "--timeout", "soon", NULL},
+                {"ls",   "ships",NULL},
+                {"doctor",            "who",                  NULL},
+                {"tour",            "--slow",        NULL},
                 {"trace", NULL},
-                {"echo", NULL},
-                {"tour-nonsense", NULL},
+                {"echo",            NULL                   },
+                {"tour-nonsense",        NULL                          },
         };
 
         tst_private_server();
@@ -135,8 +135,9 @@ TEST(a_name_that_nobody_published_is_status_1_and_says_what_helps)
 {
         tst_private_server();
         CHECK_EQ(RUN(&r, NULL, "send", "nobody", "x"), 1);
-        CHECK_STR_EQ(r.err_text, "portolan: cannot find \"nobody\": the name server does not know this name. "
-                                 "Is its server running? 'portolan ls' lists names.\n");
+        CHECK_STR_EQ(r.err_text,
+                     "portolan: cannot find \"nobody\": the name server does not know this name. "
+                     "Is its server running? 'portolan ls' lists names.\n");
         CHECK_EQ(RUN(&r, NULL, "call", "nobody", "x"), 1);
 }
 
@@ -240,7 +241,7 @@ TEST(doctor_tells_what_it_found_and_starts_nothing)
 
 TEST(no_server_is_status_4)
 {
-        setenv("PORTOLAN_SOCKET", "/nonexistent/folder/portolan.sock", 1);
+        tst_private_server();
         setenv("PORTOLAND", "/nonexistent/portoland", 1);
         CHECK_EQ(RUN(&r, NULL, "ls"), 4);
         CHECK(says("portolan doctor"));
@@ -257,7 +258,8 @@ TEST(trace_shows_messages_and_passes_the_status_on)
         CHECK(r.err_text[0]);
         CHECK_STR_EQ(r.out_text, "hi\n");
         snprintf(file, sizeof file, "%s/trace.log", tst_temp_dir());
-        CHECK_EQ(RUN(&r, NULL, "trace", "--to", file, getenv("PORTOLAN"), "call", "mirror", "hi"), 0);
+        CHECK_EQ(RUN(&r, NULL, "trace", "--to", file, getenv("PORTOLAN"), "call", "mirror", "hi"),
+                 0);
         CHECK(!stat(file, &st) && st.st_size > 0);
         CHECK_EQ(RUN(&r, NULL, "trace", "/bin/sh", "-c", "exit 7"), 7);
         CHECK_EQ(RUN(&r, NULL, "trace", "/nonexistent"), 127);

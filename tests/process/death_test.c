@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Death: of a receiver, a sender, a caller, a server, at any moment; and leaving, which is like it. */
+/* Death: of a receiver, a sender, a caller, a server, at any moment; and leaving, which is like it.
+ */
 #include "roles.h"
 #include <pthread.h>
 
@@ -107,7 +108,8 @@ API_TEST(a_request_to_a_port_that_is_freed_unread_ends)
         peer_end(&peer);
 }
 
-/* late NAME LISTENER: replies when told, too late, and tells the listener when that was destroyed. */
+/* late NAME LISTENER: replies when told, too late, and tells the listener when that was destroyed.
+ */
 PEER(late)
 {
         ptl_port p = new_port(), q = new_port(), listener = look_up(argv[2]);
@@ -117,8 +119,8 @@ PEER(late)
         OK(ptl_name_publish(argv[1], p));
         while (peer_hear_line(NULL, line, sizeof line)) {
                 struct ptl_right_item item = {.port = q, .disposition = PTL_MAKE_SEND_ONCE};
-                struct ptl_outgoing out = {.data = "late", .size = 5, .rights = &item,
-                                           .n_rights = 1};
+                struct ptl_outgoing out = {
+                        .data = "late", .size = 5, .rights = &item, .n_rights = 1};
 
                 m = take_message(p);
                 OK(ptl_reply_message(&m, &out));
@@ -137,6 +139,9 @@ API_TEST(a_late_reply_is_destroyed_with_what_it_carries)
         OK(ptl_name_publish("listener", listener));
         peer_start(&peer, "late", "late", "listener", NULL);
         late = look_up("late");
+        OUTCOME(ptl_call(late, "x", 1, NULL, &n, PTL_NOW), PTL_E_UNANSWERED);
+        peer_say(&peer, "answer");
+        take(listener, "destroyed"); /* this thread's reply port is made, once */
         for (int i = 0; i < 10; i++) {
                 uint64_t destroyed = statistics().destroyed;
                 uint32_t names = statistics().names;
@@ -251,8 +256,11 @@ PEER(floods)
 
         for (unsigned i = 0;; i++) {
                 size_t size = i % 50 == 0 ? (size_t)i * 7919 % sizeof data : i * 31 % 3000;
-                struct ptl_outgoing out = {.data = data, .size = size, .kind = i % 251,
-                                           .rights = &item, .n_rights = i == 0};
+                struct ptl_outgoing out = {.data = data,
+                                           .size = size,
+                                           .kind = i % 251,
+                                           .rights = &item,
+                                           .n_rights = i == 0};
 
                 fill(data, size, i % 251);
                 OK(ptl_send_message(p, &out, PTL_FOREVER));
@@ -402,4 +410,90 @@ API_TEST(a_stopped_peer_stalls_nobody_else)
         call_echo(a);
         end_echo(&other, b);
         end_echo(&stopped, a);
+}
+
+API_TEST(a_reply_port_hears_of_the_death_of_who_should_have_replied)
+{
+        struct peer peer;
+        ptl_port echo = start_echo(&peer, "echo"), reply = new_port();
+        struct ptl_outgoing out = {.kind = KIND_KEEP, .reply = reply};
+
+        for (int i = 0; i < 3; i++)
+                OK(ptl_send_message(echo, &out, soon()));
+        call_echo(echo); /* it has taken them */
+        check_empty(reply);
+        peer_kill(&peer);
+        for (int i = 0; i < 3; i++)
+                take_notification(reply, PTL_NOTIFY_SEND_ONCE);
+        check_empty(reply);
+}
+
+PEER(asks)
+{
+        struct ptl_outgoing out = {.reply = new_port()};
+
+        OK(ptl_send_message(look_up(argv[1]), &out, PTL_NOW));
+        peer_stay();
+}
+
+API_TEST(a_reply_to_a_dead_caller_is_refused_and_not_consumed)
+{
+        ptl_port p = new_port(), n = new_port(), reply;
+        struct peer peer;
+        struct ptl_message m;
+
+        OK(ptl_name_publish("p", p));
+        peer_start(&peer, "asks", "p", NULL);
+        m = take_message(p);
+        reply = m.reply;
+        CHECK(reply != PTL_NULL);
+        OK(ptl_right_notify_dead(reply, n));
+        peer_kill(&peer);
+        take_dead_name(n, reply);
+        check_rights(reply, PTL_RIGHT_DEAD, 2);
+        OUTCOME(ptl_reply(&m, "x", 1), PTL_E_DEAD);
+        CHECK_EQ(m.reply, reply);
+        ptl_message_release(&m);
+        check_rights(reply, PTL_RIGHT_DEAD, 1);
+        OK(ptl_right_release(reply));
+}
+
+API_TEST(a_loan_for_a_dead_peer_is_refused_and_can_be_cancelled)
+{
+        struct peer peer;
+        ptl_port sink = start_sink(&peer, "sink", "4"), n = new_port();
+        struct ptl_loan loan, more;
+
+        OK(ptl_right_notify_dead(sink, n));
+        OK(ptl_loan_reserve(sink, 10000, &loan, PTL_NOW));
+        peer_kill(&peer);
+        take_dead_name(n, sink);
+        memset(loan.data, 1, 10000);
+        OUTCOME(ptl_loan_publish(&loan, 10000, NULL, PTL_NOW), PTL_E_DEAD);
+        OUTCOME(ptl_loan_reserve(sink, 10000, &more, PTL_NOW), PTL_E_DEAD);
+        ptl_loan_cancel(&loan);
+}
+
+API_TEST(a_message_received_from_a_dead_peer_stays_readable)
+{
+        for (unsigned flags = 0; flags <= PTL_IN_PLACE; flags++) {
+                ptl_port p = new_port();
+                struct ptl_message m[2];
+                struct peer peer;
+
+                OK(ptl_name_publish("p", p));
+                peer_start(&peer, "sends_and_dies", "p", NULL);
+                CHECK(waitpid(peer.pid, NULL, 0) == peer.pid);
+                close(peer.fd);
+                OK(ptl_receive_with(p, &m[0], flags, soon()));
+                for (unsigned i = 1; i < 100; i++) {
+                        OK(ptl_receive_with(p, &m[1], flags, soon()));
+                        CHECK(memcmp(m[1].data, &i, sizeof i) == 0);
+                        ptl_message_release(&m[1]);
+                }
+                OUTCOME(ptl_receive(p, &m[1], ptl_after_ms(5)), PTL_E_TIMEOUT);
+                CHECK(memcmp(m[0].data, &(unsigned){0}, sizeof(unsigned)) == 0);
+                ptl_message_release(&m[0]);
+                OK(ptl_port_free(p));
+        }
 }

@@ -393,10 +393,7 @@ static int cancelled_receive(struct cancelled *c)
         return ptl_receive(c->s.port, &m, c->s.deadline);
 }
 
-static int cancelled_send(struct cancelled *c)
-{
-        return ptl_send(c->full, "x", 1, c->s.deadline);
-}
+static int cancelled_send(struct cancelled *c) { return ptl_send(c->full, "x", 1, c->s.deadline); }
 
 static int cancelled_call(struct cancelled *c)
 {
@@ -479,6 +476,7 @@ API_TEST(x09_a_cancelled_receiver_still_gets_its_message)
         put(c.s.port, "message");
         CHECK(pthread_join(t, &result) == 0);
         CHECK(result == PTHREAD_CANCELED);
+        CHECK(c.returned);
         OK(c.s.outcome);
         check_empty(c.s.port);
 }

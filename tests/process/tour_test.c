@@ -90,7 +90,8 @@ TEST_TIMES(a_killed_tour_leaves_no_actors, 4)
         CHECK(run_until(&r, "\n2  ", TOUR_MS));
         kill(r.pid, SIGKILL);
         CHECK_EQ(run_end(&r, 10000), 128 + SIGKILL);
-        /* its server leaves by itself when it has been idle; nothing but that and its socket is left */
+        /* its server leaves by itself when it has been idle; nothing but that and its socket is
+         * left */
         CHECK(count_files(tst_temp_dir()) <= 1);
 }
 

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* port/grant_inline.h - the part of port/grant.c that every call runs through */
+#pragma once
+#include "port/peer.h"
+#include "port/receiver.h"
+
+/* Reserves the page that says how much was taken through the right at @index; false: no memory. */
+bool ptl_grant_reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed);
+
+static inline void ptl_grant_attach(struct ptl_grant *g, struct ptl_receiver *receiver)
+{
+        g->receiver = receiver;
+        g->next = receiver->grants;
+        g->prev = &receiver->grants;
+        if (g->next)
+                g->next->prev = &g->next;
+        receiver->grants = g;
+}
+
+static inline void ptl_grant_detach(struct ptl_grant *g)
+{
+        if (!g->receiver)
+                return;
+        *g->prev = g->next;
+        if (g->next)
+                g->next->prev = g->prev;
+        g->receiver = NULL;
+}
+
+static inline void ptl_grant_start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
+                  enum ptl_grant_kind kind, struct ptl_receiver *receiver)
+{
+        g->number = number;
+        g->kind = (uint8_t)kind;
+        g->marks = 0;
+        g->references = 1;
+        g->arrived = g->arrived_units = g->taken = g->taken_units = 0;
+        g->limit_messages = receiver ? receiver->limit_messages : 0;
+        g->limit_units = receiver ? receiver->limit_units : 0;
+        g->peer = peer;
+        if (receiver)
+                ptl_grant_attach(g, receiver);
+        else
+                g->receiver = NULL;
+}
+
+/* Starts the count of what was taken at zero, for a holder that starts at zero too. */
+static inline void ptl_grant_show_taken(const struct ptl_grant *g)
+{
+        bool claimed = ptl_right_is_claimed(g->number);
+        _Atomic uint64_t *word =
+                ptl_outbox_taken(&g->peer->link.mine, claimed) + ptl_right_index(g->number);
+
+        /* E6 (rights.md): what was taken is taken before the sender counts it so */
+        ptl_store_release(word, (uint64_t)g->taken_units << 32 | g->taken);
+}
+
+static inline struct ptl_grant *ptl_grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver,
+                                   enum ptl_grant_kind kind)
+{
+        uint32_t index = ptl_table_take(&peer->granted);
+        struct ptl_grant *g = ptl_table_at(&peer->granted, index);
+
+        if (PTL_UNLIKELY(!g))
+                return NULL;
+        if (PTL_UNLIKELY(!ptl_grant_reserve_taken(peer, index, false))) {
+                ptl_table_give(&peer->granted, index);
+                return NULL;
+        }
+        ptl_grant_start(g, peer, index, kind, receiver);
+        return g;
+}
+
+static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
+{
+        struct ptl_grant *g = ptl_grant_new(peer, receiver, PTL_GRANT_ONCE);
+
+        return PTL_LIKELY(g != NULL) ? ptl_grant_right(g) : 0;
+}
+
+static inline void ptl_grant_free(struct ptl_grant *g)
+{
+        bool claimed = ptl_right_is_claimed(g->number);
+
+        ptl_grant_detach(g);
+        if (PTL_UNLIKELY(g->marks)) {
+                /* On the list of things to tell: freed when that list comes to it. */
+                g->references = 0;
+                return;
+        }
+        g->kind = PTL_GRANT_FREE;
+        if (claimed)
+                return; /* the holder chooses when this index is used again */
+        g->generation++;
+        ptl_table_give(&g->peer->granted, ptl_right_index(g->number));
+}
+
+static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
+{
+        struct ptl_link *link = &g->peer->link;
+        uint32_t step = g->limit_messages / 4;
+
+        if (PTL_UNLIKELY(!link->peer.base))
+                return;
+        g->taken++;
+        g->taken_units += units;
+        ptl_grant_show_taken(g);
+        /* A sender that sleeps for the window is not missed once in a quarter of it, which leaves it
+         * room enough; and mostly not in between either. */
+        if (step <= 1 || g->taken % step == 0)
+                ptl_fence_seq_cst(); /* E3 */
+        if (PTL_UNLIKELY(ptl_bell_room_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
+                ptl_link_ring(link);
+}
+

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shm/ring_inline.h - the part of shm/ring.h that every message runs through
+ *
+ * Only ring.h includes it. What is rare (no room, PAD, GROW) stands in ring.c.
+ */
+#pragma once
+
+static inline _Atomic uint64_t *ptl_ring_word_at(const struct ptl_ring_writer *w, uint64_t position)
+{
+        return (_Atomic uint64_t *)(void *)(w->base + (position & (w->size - 1)));
+}
+
+/* Where a frame of @length goes from @from: behind a PAD if it would not lie in one piece (I4). */
+static inline uint64_t ptl_ring_frame_place(const struct ptl_ring_writer *w, uint64_t from, uint32_t length)
+{
+        uint64_t left = w->size - (from & (w->size - 1));
+
+        return PTL_FRAME_HEAD + length > left ? from + left : from;
+}
+
+/* Up to where a frame at @at needs room. Published shorter than reserved it may fill whole lines, and
+ * so end beyond where the longer one would have ended. */
+static inline uint64_t ptl_ring_frame_room(uint64_t at, uint32_t length)
+{
+        const uint32_t two_lines = 128 - PTL_FRAME_HEAD;
+        uint64_t end = ptl_frame_end(at, length), lines;
+
+        if (length <= two_lines)
+                return end;
+        lines = ptl_frame_end(at, two_lines);
+        return end > lines ? end : lines;
+}
+
+/* Looks at the reader's position, and at a place behind a PAD, where the quick way finds no room. */
+PTL_MUST_CHECK int ptl_ring_reserve_slow(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
+                                         struct ptl_ring_slot *ret_slot);
+
+static inline int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
+                                   struct ptl_ring_slot *ret_slot)
+{
+        uint64_t at = w->position, offset = at & (w->size - 1);
+        /* Two lines more than the frame: never less than ptl_ring_frame_room() */
+        uint64_t room = PTL_FRAME_HEAD + (uint64_t)length + 128;
+
+        if (PTL_UNLIKELY(at + room + PTL_RING_WORD + reserve > w->limit || offset + room > w->size))
+                return ptl_ring_reserve_slow(w, length, reserve, ret_slot);
+        *ret_slot = (struct ptl_ring_slot){
+                .pad = at,
+                .position = at,
+                .end = ptl_frame_end(at, length),
+                .body = w->base + offset + PTL_FRAME_HEAD,
+        };
+        return 0;
+}
+
+/* All of a head but the word that publishes it. */
+static inline void ptl_ring_write_head(struct ptl_ring_writer *w, uint64_t position, const struct ptl_frame_head *head)
+{
+        char *to = w->base + (position & (w->size - 1));
+        uint64_t rest[2] = {(uint64_t)head->token << 32 | head->right,
+                            (uint64_t)head->aux << 32 | w->sequence++};
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the two words below are laid out for little-endian machines"
+#endif
+        ptl_copy_shared(to + PTL_RING_WORD, rest, sizeof rest);
+}
+
+static inline void ptl_ring_clear_tail(struct ptl_ring_writer *w, uint64_t position)
+{
+        ptl_store_relaxed(ptl_ring_word_at(w, position), 0); /* relaxed: ordered by the publishing store, E1 */
+}
+
+/* The frame's own word, and before its PAD if one leads to it: the PAD last, so it leads nowhere
+ * unpublished. The tail word of a frame behind a PAD was never cleared, so it is stored either way. */
+static inline void ptl_ring_publish_word(struct ptl_ring_writer *w, uint64_t pad, uint64_t position, uint64_t word)
+{
+        ptl_store_release(ptl_ring_word_at(w, position), word); /* E1 */
+        if (PTL_UNLIKELY(pad != position))
+                ptl_store_release(ptl_ring_word_at(w, pad), ptl_frame_word(pad, 0, PTL_FRAME_PAD)); /* E1 */
+}
+
+static inline void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_ring_slot *slot,
+                      enum ptl_frame_kind kind, uint32_t length, const struct ptl_frame_head *head)
+{
+        uint64_t end = ptl_frame_end(slot->position, length);
+
+        ptl_ring_write_head(w, slot->position, head);
+        ptl_ring_clear_tail(w, end); /* I1: before the word that leads there */
+        w->position = end;
+        ptl_ring_publish_word(w, slot->pad, slot->position, ptl_frame_word(slot->position, length, kind));
+}
+
+static inline const _Atomic uint64_t *ptl_ring_next_word(const struct ptl_ring_reader *r)
+{
+        return (const _Atomic uint64_t *)(const void *)(r->base + (r->position & (r->size - 1)));
+}
+
+/* Copies and bounds the head behind @word, which has the right stamp. */
+static inline int ptl_ring_look(const struct ptl_ring_reader *r, uint64_t word, struct ptl_frame *frame)
+{
+        uint64_t offset = r->position & (r->size - 1);
+        const char *at = r->base + offset;
+
+        frame->kind = (enum ptl_frame_kind)ptl_frame_kind_of(word);
+        frame->length = ptl_frame_length(word);
+        if (PTL_UNLIKELY(frame->kind == PTL_FRAME_NONE || frame->kind >= PTL_FRAME_KINDS ||
+                         frame->length > PTL_INLINE_MAX ||
+                         offset + PTL_FRAME_HEAD + frame->length > r->size))
+                return PTL_E_MALFORMED;
+        memcpy(&frame->head, at, sizeof frame->head); /* the one copy; what it says is used from here */
+        frame->head.word = word;
+        frame->body = at + PTL_FRAME_HEAD;
+        frame->position = r->position;
+        frame->end = ptl_frame_end(r->position, frame->length);
+        return 0;
+}
+
+static inline int ptl_ring_in_sequence(const struct ptl_ring_reader *r, const struct ptl_frame *frame)
+{
+        return PTL_LIKELY(frame->head.sequence == r->sequence) ? 0 : PTL_E_MALFORMED;
+}
+
+/* Follows PAD and GROW. */
+PTL_MUST_CHECK int ptl_ring_peek_slow(struct ptl_ring_reader *r, struct ptl_frame *ret_frame);
+
+static inline int ptl_ring_peek(struct ptl_ring_reader *r, struct ptl_frame *ret_frame)
+{
+        uint64_t word = ptl_load_acquire(ptl_ring_next_word(r)); /* E1 */
+        unsigned kind = ptl_frame_kind_of(word);
+
+        if (PTL_UNLIKELY((word ^ ptl_frame_stamp(r->position)) >> 32))
+                return PTL_E_EMPTY;
+        if (PTL_UNLIKELY(kind == PTL_FRAME_PAD || kind == PTL_FRAME_GROW))
+                return ptl_ring_peek_slow(r, ret_frame);
+        if (PTL_UNLIKELY(ptl_ring_look(r, word, ret_frame)))
+                return PTL_E_MALFORMED;
+        return ptl_ring_in_sequence(r, ret_frame);
+}
