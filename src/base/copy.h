@@ -20,7 +20,8 @@ void ptl_copy_shared(void *to, const void *from, size_t size);
 #else
 static inline void ptl_copy_shared(void *to, const void *from, size_t size)
 {
-        memcpy(to, from, size);
+        if (size) /* memcpy() wants pointers even for nothing */
+                memcpy(to, from, size);
 }
 #endif
 

@@ -117,6 +117,7 @@ static void print_json(const struct bar *bar, const struct bench_row *row, doubl
         json_f64(&j, bar->is_low ? "most" : "least", bar->limit, 3);
         json_f64(&j, "found", value, 3);
         json_bool(&j, "pass", pass);
+        json_bool(&j, "noisy", row->noisy != 0);
         json_end(&j);
 }
 
@@ -125,10 +126,11 @@ static void print_line(const struct bar *bar, const struct bench_row *row, doubl
         const struct paint *paint = text_paint(stdout);
         char size[24];
 
-        printf("%s%s%s  %s %s, %s, %s: %s %.2f, wanted %s %.2f\n", pass ? paint->green : paint->red,
+        printf("%s%s%s  %s %s, %s, %s: %s %.2f, wanted %s %.2f%s\n", pass ? paint->green : paint->red,
                pass ? "pass" : "MISS", paint->off, row->cell->name, text_size(size, row->cell->size),
                bench_wait_name(row->cell->wait), bench_placement_name(row->placement), bar->figure,
-               value, bar->is_low ? "at most" : "at least", bar->limit);
+               value, bar->is_low ? "at most" : "at least", bar->limit,
+               row->noisy ? " (but others used the CPUs)" : "");
 }
 
 /* Return: whether it was missed. */

@@ -48,7 +48,7 @@ struct bench_sample {
 /* All repetitions of one cell, by placement. */
 struct bench_found {
         size_t count[BENCH_PLACEMENTS];
-        size_t noisy[BENCH_PLACEMENTS]; /* of these: taken although others used the CPUs */
+        size_t noisy[BENCH_PLACEMENTS]; /* all of these, or none: others used the CPUs meanwhile */
         struct bench_sample samples[BENCH_PLACEMENTS][BENCH_REPETITIONS_MAX];
 };
 
@@ -63,8 +63,8 @@ struct bench_options {
  * bench_measure - add one repetition of a cell
  * @turn: its number; what comes first alternates
  *
- * A sample whose placement changed while it was taken is dropped; so is one that was disturbed, but
- * for the last try's, which is counted as noisy.
+ * A sample whose placement changed while it was taken is dropped. One that was disturbed is taken
+ * after the last try only, and counts as noisy until there is an undisturbed one.
  *
  * Return: 0 (also if nothing could be added); -1 with the reason in @pair->side.why.
  */

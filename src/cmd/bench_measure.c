@@ -122,6 +122,13 @@ static int run_reference(struct bench_pair *pair, const struct bench_cell *cell,
         return bench_pair_run(pair, &order, &sample->reference);
 }
 
+/* On a busy machine a side may not have run at all before the time was over. */
+static bool is_empty(const struct bench_cell *cell, const struct bench_sample *sample)
+{
+        return (cell->shape != BENCH_IDLE && !sample->subject.messages) ||
+               (cell->reference != BENCH_NO_REFERENCE && !sample->reference.messages);
+}
+
 /* Return: 1 if it is to be tried again, 0, -1. */
 static int try_sample(struct bench_pair *pair, const struct bench_cell *cell,
                       const struct bench_options *options, bool reference_first,
@@ -140,18 +147,21 @@ static int try_sample(struct bench_pair *pair, const struct bench_cell *cell,
             (!reference_first && run_reference(pair, cell, options, is_far, sample)) ||
             probe(pair, cell, &after))
                 return -1;
-        return between != *ret_placement || after != *ret_placement;
+        return between != *ret_placement || after != *ret_placement || is_empty(cell, sample);
 }
 
+/* An undisturbed sample displaces the noisy ones. */
 static void add(struct bench_found *found, enum bench_placement placement,
                 const struct bench_sample *sample, bool is_noisy)
 {
-        size_t *count = &found->count[placement];
+        size_t *count = &found->count[placement], *noisy = &found->noisy[placement];
 
-        if (*count == BENCH_REPETITIONS_MAX)
+        if (!is_noisy && *noisy)
+                *count = *noisy = 0;
+        if ((is_noisy && *count > *noisy) || *count == BENCH_REPETITIONS_MAX)
                 return;
         found->samples[placement][(*count)++] = *sample;
-        found->noisy[placement] += is_noisy;
+        *noisy += is_noisy;
 }
 
 static bool is_possible(const struct bench_pair *pair, const struct bench_cell *cell)

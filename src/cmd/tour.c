@@ -38,7 +38,7 @@ static const struct tour_step *const steps[] = {
 static int make_folder(struct tour *t)
 {
         const char *base = getenv("TMPDIR");
-        char path[sizeof t->folder + 20];
+        char path[sizeof t->folder + 20], pid[16];
 
         if (!base || base[0] != '/' || strlen(base) > 30) /* socket addresses are short */
                 base = "/tmp";
@@ -49,6 +49,8 @@ static int make_folder(struct tour *t)
                 t->folder[0] = 0;
                 return cmd_failed(-e, "make a folder in %s", base);
         }
+        snprintf(pid, sizeof pid, "%d", (int)getpid());
+        setenv(TOUR_VARIABLE, pid, 1);
         snprintf(path, sizeof path, "%s/portolan.sock", t->folder);
         return setenv("PORTOLAN_SOCKET", path, 1) ? cmd_failed(-errno, "set PORTOLAN_SOCKET")
                                                   : CMD_OK;

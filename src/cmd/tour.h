@@ -17,6 +17,7 @@ struct tour {
         const struct paint *paint;
         struct json json; /* the step's object */
         bool is_step_ok;
+        int quarters; /* of the progress that was shown */
         unsigned steps, steps_failed;
         char folder[64]; /* of the private server's socket; "" before it is made */
         pid_t server;    /* 0: not running */
@@ -61,12 +62,14 @@ void tour_print_end(struct tour *t, double seconds);
 
 /* ---- inside of a role ---- */
 
+#define TOUR_VARIABLE "PORTOLAN_TOUR" /* the tour's process id, in the environment of its roles */
+
 enum { ROLE_DEADLINE_MS = 10000 }; /* what answers in microseconds has failed after so long */
 
 typedef int role_function(int argc, char **argv); /* argv[0]: its first argument */
 role_function role_hello_producer, role_hello_consumer, role_stream_producer, role_stream_consumer,
         role_server, role_client, role_collector, role_sender, role_full_receiver, role_full_sender,
-        role_doomed_sender, role_survivor, role_doomed_receiver, role_blocked_sender,
+        role_doomed_sender, role_survivor, role_doomed_receiver, role_blocked_sender, role_figures,
         role_figure_near, role_figure_far;
 
 /* A line KEY=VALUE to the tour. */

@@ -11,11 +11,11 @@
 #include "cmd/tour.h"
 #include "cmd/tour_spin.h"
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { SAMPLE_MS = 300, SAMPLE_MS_QUICK = 40, SMALL = 64, LARGE = 64 << 10, QUEUE_MAX = 8 << 10 };
+enum { SAMPLE_MS = 300, SAMPLE_MS_QUICK = 40, PATIENCE_MS = 10000 };
+enum { SMALL = 64, LARGE = 64 << 10, QUEUE_MAX = 8 << 10 };
 
 static const struct way {
         const char *name, *key;
@@ -34,79 +34,113 @@ struct figures {
         double polling_ns, sleeping_ns, messages_per_s, bytes_per_s;
 };
 
+/* ---- in the role: one of the two processes that are measured; the other is its child ---- */
+
 struct stage {
-        struct tour *t;
         struct bench_pair pair;
         int ms, cpus[2];
-        bool has_failed; /* the two processes understand each other no longer */
 };
 
-/* One order; false if it could not be carried out. */
-static bool measure(struct stage *s, const struct bench_order *wanted, struct bench_result *ret)
+static void measure(struct stage *s, const struct bench_order *wanted, struct bench_result *ret)
 {
         struct bench_order order = *wanted;
 
-        cast_listen(&s->t->cast, 0);
-        if (s->has_failed || s->t->cast.interrupted)
-                return false;
         order.batch = 1;
         order.duration_ns = (uint64_t)s->ms * 1000000;
         order.peer_cpu = s->pair.peer_cpu;
-        s->has_failed = bench_pair_run(&s->pair, &order, ret) != 0;
-        if (s->has_failed)
-                tour_result(s->t, false, "error", "measuring", "%s", s->pair.side.why);
-        return !s->has_failed;
+        role_check(bench_pair_run(&s->pair, &order, ret) == 0, "%s", s->pair.side.why);
 }
 
-static double round_trip(struct stage *s, const struct way *way, enum bench_wait wait)
+/* Two that poll on one CPU would wait for the scheduler: there is nothing to measure. */
+static bool can_poll(const struct stage *s) { return s->cpus[0] != s->cpus[1]; }
+
+static void report_line(struct stage *s)
+{
+        struct bench_order order = {.shape = BENCH_PROBE};
+        struct bench_result result;
+
+        if (!can_poll(s))
+                return;
+        measure(s, &order, &result);
+        role_report("line", "%.1f", s->pair.side.result.p50_ns);
+}
+
+static void report_round_trip(struct stage *s, const struct way *way, enum bench_wait wait)
 {
         struct bench_order order = {
                 .subject = way->subject, .shape = BENCH_CALL, .wait = wait, .size = SMALL};
         struct bench_result result;
 
-        return measure(s, &order, &result) ? result.p50_ns : NAN;
+        measure(s, &order, &result);
+        role_report(wait == BENCH_SPIN ? "polling" : "sleeping", "%.1f", result.p50_ns);
 }
 
-static double rate(struct stage *s, const struct way *way, size_t size)
+static void report_rate(struct stage *s, const struct way *way, size_t size, const char *key)
 {
         struct bench_order order = {
                 .subject = way->subject, .shape = BENCH_SEND, .wait = BENCH_ADAPTIVE, .size = size};
         struct bench_result result;
 
         order.flags = way->subject == BENCH_PORT && size >= LARGE ? BENCH_IN_PLACE : 0;
-        if (!measure(s, &order, &result) || !result.elapsed_ns)
-                return NAN;
-        return (double)result.messages / ((double)result.elapsed_ns / 1e9);
+        measure(s, &order, &result);
+        role_check(result.elapsed_ns, "no time passed");
+        role_report(key, "%.1f", (double)result.messages * 1e9 / (double)result.elapsed_ns);
 }
 
-/* Two that poll on one CPU would wait for the scheduler: there is nothing to measure. */
-static double polling(struct stage *s, const struct way *way)
+static bool is_there(const struct stage *s, const struct way *way)
 {
-        if (s->cpus[0] == s->cpus[1])
-                return NAN;
-        if (way->subject == BENCH_PORT)
-                return round_trip(s, way, BENCH_SPIN);
-        return spin_measure(s->t, (enum spin_way)(way->subject - BENCH_PIPE), s->cpus, s->ms);
+        return way->subject != BENCH_QUEUE ||
+               s->pair.side.control->kernel_fds[BENCH_KERNEL_FDS - 1] >= 0;
 }
+
+int role_figures(int argc, char **argv)
+{
+        const struct way *way = &ways[role_number(argv[0]) % WAYS];
+        struct stage s = {.ms = (int)role_number(argv[1])};
+
+        bench_cpus(s.cpus);
+        role_check(bench_pair_start(&s.pair, s.cpus) == 0, "there is no second process");
+        if (is_there(&s, way)) {
+                report_line(&s);
+                if (way->subject == BENCH_PORT && can_poll(&s))
+                        report_round_trip(&s, way, BENCH_SPIN);
+                report_round_trip(&s, way, BENCH_BLOCK);
+                report_rate(&s, way, SMALL, "small");
+                report_rate(&s, way, way->large, "large");
+        }
+        bench_pair_stop(&s.pair);
+        return 0;
+}
+
+/* ---- in the tour ---- */
+
 _Static_assert(BENCH_SOCKET - BENCH_PIPE == (int)SPIN_SOCKET &&
                        BENCH_QUEUE - BENCH_PIPE == (int)SPIN_QUEUE,
                "one order in both");
 
-static struct figures measure_way(struct stage *s, const struct way *way)
+static bool measure_way(struct tour *t, size_t i, const int cpus[2], struct figures *ret,
+                        double *line)
 {
-        struct figures f = {NAN, NAN, NAN, NAN};
+        int ms = t->is_quick ? SAMPLE_MS_QUICK : SAMPLE_MS;
+        char number[16], time[16];
+        struct actor *a;
+        bool ok;
 
-        if (way->subject == BENCH_QUEUE &&
-            s->pair.side.control->kernel_fds[BENCH_KERNEL_FDS - 1] < 0)
-                return f;
-        f.polling_ns = polling(s, way);
-        f.sleeping_ns = round_trip(s, way, BENCH_BLOCK);
-        f.messages_per_s = rate(s, way, SMALL);
-        f.bytes_per_s = rate(s, way, way->large) * (double)way->large;
-        return f;
+        snprintf(number, sizeof number, "%zu", i);
+        snprintf(time, sizeof time, "%d", ms);
+        a = ACTOR(&t->cast, "figures", number, time);
+        ok = actor_end(&t->cast, a, PATIENCE_MS);
+        ret->polling_ns = actor_number(a, "polling");
+        ret->sleeping_ns = actor_number(a, "sleeping");
+        ret->messages_per_s = actor_number(a, "small");
+        ret->bytes_per_s = actor_number(a, "large") * (double)ways[i].large;
+        *line = isnan(*line) ? actor_number(a, "line") : *line;
+        tour_end_actor(t, a, 0);
+        if (ok && ways[i].subject != BENCH_PORT && !isnan(ret->sleeping_ns))
+                ret->polling_ns =
+                        spin_measure(t, (enum spin_way)(ways[i].subject - BENCH_PIPE), cpus, ms);
+        return ok;
 }
-
-/* ---- what is shown ---- */
 
 static const char *number(char buffer[24], double value, int decimals, const char *unit)
 {
@@ -150,13 +184,11 @@ static void show(struct tour *t, const struct way *way, const struct figures *f)
         json_f64(&t->json, key, f->bytes_per_s, 0);
 }
 
-static void explain(struct stage *s, double line_ns, const struct figures *found)
+static void explain(struct tour *t, const int cpus[2], double line_ns, bool has_queue)
 {
-        struct tour *t = s->t;
-
         if (!isnan(line_ns)) {
                 tour_note(t, "CPUs %d and %d; a cache line goes there and back in %.0f ns: %s.",
-                          s->cpus[0], s->cpus[1], line_ns,
+                          cpus[0], cpus[1], line_ns,
                           bench_placement_name(bench_placement_of(line_ns)));
                 tour_note(t,
                           "Polling: both look again and again, which takes two CPUs. That and GB/s "
@@ -165,64 +197,40 @@ static void explain(struct stage *s, double line_ns, const struct figures *found
                           "far these are from each other; sleeping is mostly the kernel's waking, "
                           "whatever the way.");
         } else {
-                tour_note(t, "Both on CPU %d: there is no other, so nobody polls.", s->cpus[0]);
+                tour_note(t, "Both on CPU %d: there is no other, so nobody polls.", cpus[0]);
         }
         tour_note(t,
                   "One way, Portolan polls briefly before it sleeps, as is its default; the others "
                   "sleep.");
-        tour_note(t, "One sample of %d ms each: 'portolan bench' measures properly.", s->ms);
-        if (!isnan(found[WAYS - 1].bytes_per_s))
+        tour_note(t, "One short sample each: 'portolan bench' measures properly.");
+        if (has_queue)
                 tour_note(t, "* in messages of 8 KiB, the most that everybody may send through a "
                              "POSIX mq");
         else
                 tour_note(t, "POSIX message queues cannot be had here.");
 }
 
-/* There and back; NaN on one CPU. */
-static double probe_line(struct stage *s)
-{
-        struct bench_order order = {.shape = BENCH_PROBE};
-        struct bench_result result;
-
-        if (s->cpus[0] == s->cpus[1] || !measure(s, &order, &result))
-                return NAN;
-        return s->pair.side.result.p50_ns;
-}
-
-static void measure_all(struct stage *s)
-{
-        struct figures found[WAYS];
-        double line_ns = probe_line(s);
-        bool ok = true;
-
-        print_head(s->t);
-        for (size_t i = 0; i < WAYS; i++) {
-                found[i] = measure_way(s, ways + i);
-                show(s->t, ways + i, found + i);
-        }
-        explain(s, line_ns, found);
-        tour_number(s->t, "line_round_trip_ns", line_ns, 0);
-        ok = !isnan(found[0].sleeping_ns) && found[0].messages_per_s > 0 &&
-             found[0].bytes_per_s > 0;
-        if (!s->has_failed && !s->t->cast.interrupted)
-                tour_result(s->t, ok, "checked", "every message above",
-                            "was checked by its receiver");
-}
-
 static void run(struct tour *t)
 {
-        struct stage s = {.t = t, .ms = t->is_quick ? SAMPLE_MS_QUICK : SAMPLE_MS};
-        cpu_set_t before;
-        bool is_known = sched_getaffinity(0, sizeof before, &before) == 0;
+        struct figures found[WAYS];
+        double line_ns = NAN;
+        bool ok = true;
+        int cpus[2];
 
-        bench_cpus(s.cpus);
-        if (bench_pair_start(&s.pair, s.cpus))
-                tour_result(t, false, "error", "measuring", "no second process");
-        else
-                measure_all(&s);
-        bench_pair_stop(&s.pair);
-        if (is_known) /* this process was one of the two */
-                sched_setaffinity(0, sizeof before, &before);
+        bench_cpus(cpus);
+        print_head(t);
+        for (size_t i = 0; i < WAYS && !t->cast.interrupted; i++) {
+                ok = measure_way(t, i, cpus, &found[i], &line_ns) && ok;
+                show(t, ways + i, found + i);
+        }
+        if (t->cast.interrupted || !ok)
+                return;
+        explain(t, cpus, line_ns, !isnan(found[WAYS - 1].sleeping_ns));
+        tour_number(t, "line_round_trip_ns", line_ns, 0);
+        tour_result(t,
+                    found[0].sleeping_ns > 0 && found[0].messages_per_s > 0 &&
+                            found[0].bytes_per_s > 0,
+                    "checked", "every message above", "was checked by its receiver");
 }
 
 const struct tour_step tour_figures = {"figures", "A few figures, beside what the kernel offers",

@@ -118,8 +118,14 @@ void tour_progress(struct tour *t, double done, const char *text)
         static const char bar[] = "========================================";
         int full = (int)(done * BAR_WIDTH);
 
-        if (t->is_json || !t->is_tty)
+        if (t->is_json)
                 return;
+        if (!t->is_tty) {
+                if (text && (int)(done * 4) > t->quarters)
+                        tour_note(t, "%s", text);
+                t->quarters = (int)(done * 4);
+                return;
+        }
         full = full < 0 ? 0 : full > BAR_WIDTH ? BAR_WIDTH : full;
         if (text)
                 printf("\r          [%.*s%*s] %s\033[K", full, bar, BAR_WIDTH - full, "", text);

@@ -8,6 +8,8 @@
 #include "wire/link_msg.h"
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 static void set_state(struct ptl_link *link, enum ptl_link_state state)
 {
@@ -39,7 +41,7 @@ int ptl_link_init(struct ptl_link *link, int socket, const struct ptl_identity *
         set_state(link, PTL_LINK_INTRODUCED);
         r = ptl_outbox_create(&link->mine, &outbox);
         if (!r) {
-                link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+                link->bell = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK); /* readable for ever: edges tell */
                 /* Armed before the peer can publish: a link is born cold, looked at since its arming. */
                 ptl_bell_arm(&ptl_outbox_head(&link->mine)->bell, &link->sleeper);
                 r = link->bell < 0 ? -errno : send_hello(link, outbox);
@@ -70,17 +72,30 @@ void ptl_link_kill(struct ptl_link *link) { set_state(link, PTL_LINK_DEAD); }
 
 void ptl_link_ring(struct ptl_link *link)
 {
-        ptl_event_raise(link->peer_bell);
+        ptl_event_nudge(link->peer_bell);
         link->bells_rung++;
 }
 
 /* E5: our publication came before this look; the peer's HELLO comes before its first look at us. */
 void ptl_link_bell_introduced(struct ptl_link *link)
 {
-        if (ptl_link_state(link) != PTL_LINK_INTRODUCED || ptl_link_input(link) != 0)
-                return; /* a failure is met again by the leader, who ends the link */
+        int r = ptl_link_state(link) == PTL_LINK_INTRODUCED ? ptl_link_input(link) : 0;
+
+        if (r > 0)
+                shutdown(link->socket, SHUT_RDWR); /* what was read is gone: the leader meets the end */
         if (link->peer.base && ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer))
                 ptl_link_ring(link);
+}
+
+/*
+ * The doorbell is the peer's choice, and we write to it. Of the kernel's objects without a file type
+ * none but an eventfd takes an 8-byte zero as more than an error: no SIGPIPE, no file, no device.
+ */
+static bool is_anonymous(int fd)
+{
+        struct stat st;
+
+        return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
 }
 
 static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
@@ -89,7 +104,7 @@ static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
 
         if (n_fds != 2)
                 return PTL_E_LOST;
-        if (ptl_link_state(link) != PTL_LINK_INTRODUCED)
+        if (ptl_link_state(link) != PTL_LINK_INTRODUCED || !is_anonymous(fds[1]))
                 return PTL_E_MALFORMED;
         r = ptl_outbox_attach(fds[0], &link->peer);
         if (r)
@@ -103,15 +118,18 @@ static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
         return 0;
 }
 
-static int take_descriptor(struct ptl_link *link, uint64_t ticket, int *fd, bool came)
+/* Tickets of one packet follow each other. Descriptors that did not arrive leave their places empty. */
+static int take_descriptors(struct ptl_link *link, uint64_t value, int *fds, size_t n_fds)
 {
-        int *place = &link->inbox[ticket % PTL_LINK_DESCRIPTORS];
+        uint64_t first = ptl_link_msg_ticket(value), count = ptl_link_msg_count(value);
 
-        if (ticket != link->tickets_taken + 1 || *place >= 0)
+        if (first != link->tickets_taken + 1 || count == 0 || count > PTL_LINK_TOGETHER ||
+            first + count - 1 - link->tickets_used > PTL_LINK_DESCRIPTORS)
                 return PTL_E_MALFORMED; /* out of order, or more than we acknowledged */
-        link->tickets_taken = ticket;
-        if (came)
-                *place = ptl_steal_fd(fd);
+        for (uint64_t i = 0; i < count; i++)
+                if (n_fds == count)
+                        link->inbox[(first + i) % PTL_LINK_DESCRIPTORS] = ptl_steal_fd(&fds[i]);
+        link->tickets_taken += count;
         return 0;
 }
 
@@ -128,8 +146,8 @@ static int take_packet(struct ptl_link *link, const struct ptl_link_msg *msg, in
         switch ((enum ptl_link_type)msg->type) {
         case PTL_LM_HELLO:
                 return take_hello(link, fds, n_fds);
-        case PTL_LM_DESCRIPTOR:
-                return take_descriptor(link, msg->value, &fds[0], n_fds == 1);
+        case PTL_LM_DESCRIPTORS:
+                return take_descriptors(link, msg->value, fds, n_fds);
         case PTL_LM_ACKNOWLEDGE:
                 return n_fds ? PTL_E_MALFORMED : take_acknowledge(link, msg->value);
         }
@@ -138,23 +156,30 @@ static int take_packet(struct ptl_link *link, const struct ptl_link_msg *msg, in
 
 int ptl_link_input(struct ptl_link *link)
 {
+        bool reset = false;
+
         for (int i = 0; i < 4 * PTL_LINK_DESCRIPTORS; i++) { /* bounded: others want their turn */
                 char packet[sizeof(struct ptl_link_msg) + 1];
-                int fds[2] = {-EBADF, -EBADF};
+                int fds[PTL_LINK_TOGETHER];
                 struct ptl_link_msg msg;
                 size_t size = 0, n_fds = 0;
-                int r = ptl_socket_receive(link->socket, packet, sizeof packet, &size, fds, 2, &n_fds);
+                int r = ptl_socket_receive(link->socket, packet, sizeof packet, &size, fds,
+                                           PTL_LINK_TOGETHER, &n_fds);
 
                 if (r == -EAGAIN)
                         return 0;
+                if (r == -ECONNRESET && !reset) {
+                        reset = true; /* told once, and maybe before what had arrived */
+                        continue;
+                }
                 if (r == -ECONNRESET || (!r && size == 0))
                         return PTL_E_DEAD;
                 if (!r || r == PTL_E_LOST)
                         r = ptl_link_msg_decode(packet, size, &msg);
                 if (!r)
                         r = take_packet(link, &msg, fds, n_fds);
-                ptl_close(fds[0]);
-                ptl_close(fds[1]);
+                for (size_t k = 0; k < n_fds; k++)
+                        ptl_close(fds[k]);
                 if (r)
                         return r;
         }
@@ -211,21 +236,45 @@ void ptl_link_consume(struct ptl_link *link)
         offer_room(link, upto);
 }
 
-/* One look in eight at a word the peer keeps storing to tells how far away it is. */
+/* What reading the clock twice costs by itself. */
+static uint32_t clock_cost(void)
+{
+        static _Atomic uint32_t known;
+        uint32_t cost = ptl_load_relaxed(&known); /* relaxed: all find about the same */
+
+        for (int i = 0; !cost && i < 64; i++) {
+                ptl_time begun = ptl_now();
+                uint32_t ns = (uint32_t)(ptl_now() - begun);
+
+                cost = i && cost < ns ? cost : ns ? ns : 1;
+                ptl_store_relaxed(&known, cost); /* relaxed: as above */
+        }
+        return cost;
+}
+
+/*
+ * A word that the peer has stored to since we last loaded it lies in the peer's cache: how long a load
+ * of it takes tells how far away that is. The last few such times are kept and the longest believed,
+ * since to take far for near costs ten times more than the other way round (PEERS).
+ */
 static void sample_distance(struct ptl_link *link)
 {
-        uint32_t ns;
+        uint32_t cost = clock_cost(), longest = 0;
+        uint64_t seen;
         ptl_time begun;
 
-        if (!link->peer.base || link->sample_countdown--)
+        if (!link->peer.base)
                 return;
-        link->sample_countdown = 7;
         begun = ptl_now();
-        (void)ptl_load_acquire(&ptl_outbox_head(&link->peer)->consumed); /* pairs with E2: only timed */
-        ns = (uint32_t)(ptl_now() - begun);
-        if (ns < 45 || ns > 3000)
-                return; /* it was still in our cache, or we were interrupted */
-        link->distance_ns = link->distance_ns ? (3 * link->distance_ns + ns) / 4 : ns;
+        seen = ptl_load_acquire(&ptl_outbox_head(&link->peer)->consumed); /* pairs with E2: only timed */
+        begun = ptl_now() - begun;
+        if (seen == link->sampled || begun < cost + 10 || begun > 3000)
+                return; /* not stored to since, or we were interrupted */
+        link->sampled = seen;
+        link->samples[link->n_samples++ % PTL_LINK_SAMPLES] = (uint16_t)(begun - cost);
+        for (int i = 0; i < PTL_LINK_SAMPLES; i++)
+                longest = link->samples[i] > longest ? link->samples[i] : longest;
+        link->distance_ns = link->n_samples < PTL_LINK_SAMPLES ? 0 : longest;
 }
 
 /* The pool's memory is reserved half a MiB at a time, as far as blocks reach. */
@@ -291,20 +340,24 @@ void ptl_link_block_return(struct ptl_link *link, uint32_t slot)
                 ptl_link_ring(link);
 }
 
-int ptl_link_descriptor_send(struct ptl_link *link, int fd, uint64_t *ret_ticket)
+int ptl_link_descriptors_send(struct ptl_link *link, const int *fds, size_t count,
+                              uint64_t *ret_first)
 {
-        struct ptl_link_msg msg = ptl_link_msg(PTL_LM_DESCRIPTOR, link->tickets_sent + 1);
+        uint64_t first = link->tickets_sent + 1;
+        struct ptl_link_msg msg = ptl_link_msg(PTL_LM_DESCRIPTORS, ptl_link_msg_tickets(first, count));
         int r;
 
-        if (link->tickets_sent - link->tickets_acknowledged >= PTL_LINK_DESCRIPTORS)
+        if (first + count - 1 - link->tickets_acknowledged > PTL_LINK_DESCRIPTORS)
                 return PTL_E_FULL;
-        r = ptl_socket_send(link->socket, &msg, sizeof msg, &fd, 1);
+        r = ptl_socket_send(link->socket, &msg, sizeof msg, fds, count);
         if (r == -EAGAIN || r == -ETOOMANYREFS)
                 return PTL_E_FULL;
         if (r == -EPIPE || r == -ECONNRESET)
                 return PTL_E_DEAD;
-        if (!r)
-                *ret_ticket = ++link->tickets_sent;
+        if (!r) {
+                *ret_first = first;
+                link->tickets_sent += count;
+        }
         return r;
 }
 

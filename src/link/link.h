@@ -26,7 +26,9 @@ enum ptl_link_state { PTL_LINK_INTRODUCED, PTL_LINK_OPEN, PTL_LINK_DEAD };
 enum {
         PTL_LINK_DESCRIPTORS = 32, /* under way and not acknowledged, at most */
         PTL_LINK_HOLDS = 64,       /* frames read in place and not released, at most */
-        PTL_NEAR_NS = 150,         /* a timed transfer below this, clock reading included, is near */
+        PTL_LINK_TOGETHER = 17,    /* descriptors in one packet: a message's regions and its bytes */
+        PTL_LINK_SAMPLES = 4,      /* times of cache-line transfers that are remembered */
+        PTL_NEAR_NS = 130,         /* a cache-line transfer that took no longer is near */
 };
 
 /* Frames that the program reads in place; their bytes are not given back yet. */
@@ -44,7 +46,9 @@ struct ptl_link {
         struct ptl_pool *pool; /* NULL until the first block */
         uint32_t pool_reserved; /* bytes */
         uint32_t distance_ns;   /* of a cache line between us; 0: not known */
-        uint32_t sample_countdown;
+        uint64_t sampled;       /* the word that was timed last */
+        uint16_t samples[4];    /* PTL_LINK_SAMPLES */
+        uint32_t n_samples;
         uint64_t tickets_sent, tickets_acknowledged;
         uint64_t frames_sent, bells_rung;
 
@@ -151,8 +155,10 @@ void ptl_link_block_return(struct ptl_link *link, uint32_t slot);
 
 /* --- descriptors --- */
 
-/* Sends @fd; fills the ticket that names it. PTL_E_FULL: too many under way. Link's lock held. */
-PTL_MUST_CHECK int ptl_link_descriptor_send(struct ptl_link *link, int fd, uint64_t *ret_ticket);
+/* Sends descriptors, all or none; fills the ticket of the first, the others follow. PTL_E_FULL: too many
+ * under way. @count: 1 to PTL_LINK_TOGETHER. Link's lock held. */
+PTL_MUST_CHECK int ptl_link_descriptors_send(struct ptl_link *link, const int *fds, size_t count,
+                                             uint64_t *ret_first);
 
 /* Takes the descriptor that came under @ticket; PTL_E_LOST if it did not come. */
 PTL_MUST_CHECK int ptl_link_descriptor_take(struct ptl_link *link, uint64_t ticket, int *ret_fd);

@@ -19,6 +19,22 @@ void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned 
         entry->flags |= (uint8_t)flag;
 }
 
+/* An entry without a name carries the RELEASE until it is written. */
+void ptl_control_release(struct ptl_peer *peer, struct ptl_entry *e)
+{
+        struct ptl_entry *carrier;
+
+        if (!ptl_space_insert(peer->space, PTL_RIGHT_DEAD, &carrier))
+                return;
+        carrier->peer = ptl_peer_ref(peer);
+        carrier->remote = e->remote;
+        carrier->released = e->released;
+        carrier->rights = 0;
+        e->released = 0;
+        ptl_control_entry(peer, carrier, PTL_ENTRY_RELEASE);
+        ptl_control_flush(peer);
+}
+
 static int write_frame(struct ptl_link *link, enum ptl_frame_kind kind,
                        const struct ptl_frame_head *head, const void *body, uint32_t length)
 {
@@ -66,7 +82,8 @@ static int flush_entry(struct ptl_peer *peer, struct ptl_entry *e)
 
                 if (r)
                         return r;
-                ptl_held_forget(peer, e->remote);
+                if (!ptl_held_entry(peer, e->remote)) /* else only some references went back */
+                        ptl_held_forget(peer, e->remote);
                 ptl_space_remove(peer->space, e);
                 peer->pending_entries = next;
                 ptl_peer_unref(peer);

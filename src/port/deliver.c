@@ -20,12 +20,18 @@ static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
 /* A message within its window? A reply right has none. */
 static bool count_arrival(struct ptl_grant *g, uint32_t units)
 {
+        uint32_t queued = g->arrived - g->taken;
+
         if (g->kind == PTL_GRANT_ONCE)
                 return true;
+        /* One more than the window: the message that may be left with the port. One message may be larger
+         * than the window of bytes; with another left behind it that makes two. */
+        if (queued > g->limit_messages ||
+            (queued >= 2 && g->arrived_units - g->taken_units > g->limit_units))
+                return false;
         g->arrived++;
         g->arrived_units += units;
-        /* One more than the window: the message that may be left with the port. */
-        return g->arrived - g->taken <= g->limit_messages + 1;
+        return true;
 }
 
 static bool block_is_valid(const struct ptl_frame_block *block)
@@ -80,15 +86,33 @@ static struct ptl_queued *queued_for(struct ptl_peer *peer, struct arrival *a, b
 
 static int carry_rights(struct ptl_queued *q, const struct ptl_rich *rich)
 {
-        size_t size = rich->n_rights * sizeof *q->carried;
-
-        if (!size)
+        if (!rich->n_rights)
                 return 0;
-        q->carried = malloc(size);
+        q->carried = calloc(rich->n_rights, sizeof *q->carried);
         if (!q->carried)
                 return -ENOMEM;
-        memcpy(q->carried, rich->rights, size);
+        for (uint32_t i = 0; i < rich->n_rights; i++)
+                q->carried[i] = ptl_carried_arrive(q->peer, &rich->rights[i]);
         q->n_rights = (uint8_t)rich->n_rights;
+        return 0;
+}
+
+/* Bytes that came as a region which the sender may still write: a copy of our own, unless the program
+ * asked to read in place. */
+static int own_bytes(struct ptl_queued *q, uint32_t index, bool in_place)
+{
+        struct ptl_region **region = &q->regions[index].region, *copy;
+        int r;
+
+        q->in_place = ptl_region_is_shared(*region);
+        if (in_place || !q->in_place)
+                return 0;
+        r = ptl_region_copy(*region, &copy);
+        if (r)
+                return r;
+        ptl_region_unref(q->peer->space, *region);
+        *region = copy;
+        q->in_place = false;
         return 0;
 }
 
@@ -111,7 +135,7 @@ static int carry_regions(struct ptl_queued *q, const struct ptl_rich *rich)
         return 0;
 }
 
-static int take_rich(struct ptl_queued *q, const struct arrival *a)
+static int take_rich(struct ptl_queued *q, const struct arrival *a, bool in_place)
 {
         int r = carry_rights(q, a->rich);
 
@@ -122,9 +146,12 @@ static int take_rich(struct ptl_queued *q, const struct arrival *a)
 
                 if (!region)
                         return PTL_E_LOST;
+                r = own_bytes(q, (uint32_t)a->region, in_place);
+                if (r)
+                        return r;
                 q->bytes = PTL_BYTES_REGION;
                 q->slot = (uint32_t)a->region;
-                q->data = region->data;
+                q->data = q->regions[a->region].region->data;
         }
         return r;
 }
@@ -141,6 +168,7 @@ static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want
                 want->from = r;
         } else {
                 q->grant = g->kind == PTL_GRANT_SEND ? ptl_grant_right(g) : 0;
+                q->serial = g->serial;
                 ptl_receiver_put(g->peer->space, r, q);
         }
 }
@@ -164,23 +192,34 @@ static int destroy(struct ptl_peer *peer, struct arrival *a)
         return 0;
 }
 
+/* A message that was destroyed here takes no room of the window, and ends the wait for a reply. */
+static void account_lost(struct ptl_grant *g, uint32_t units)
+{
+        if (!g->receiver)
+                return;
+        if (g->kind == PTL_GRANT_SEND)
+                ptl_grant_taken(g, units);
+        else
+                ptl_notify(g->peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
+}
+
 static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *want)
 {
         const struct ptl_frame_head *head = &a->frame->head;
         struct ptl_grant *g = ptl_grant_find(peer, head->right);
         uint32_t units = ptl_units(a->size);
         struct ptl_queued *q;
+        bool in_place, kept = false;
         int r = 0;
 
         if (PTL_UNLIKELY(!g || head->aux & 0x80000000u ||
                          (g->receiver && !count_arrival(g, units)) ||
-                         (head->token && ptl_right_is_claimed(head->token)))) {
+                         (head->token && !ptl_right_is_granted(head->token)))) {
                 dismiss(peer, a);
                 return lie(peer);
         }
-        q = PTL_LIKELY(g->receiver != NULL)
-                    ? queued_for(peer, a, want && want->in_place && is_wanted(want, g->receiver))
-                    : NULL;
+        in_place = want && want->in_place && is_wanted(want, g->receiver);
+        q = PTL_LIKELY(g->receiver != NULL) ? queued_for(peer, a, in_place) : NULL;
         if (PTL_UNLIKELY(!q)) {
                 r = destroy(peer, a);
         } else {
@@ -188,15 +227,18 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                 q->units = units;
                 q->reply = head->token;
                 if (PTL_UNLIKELY(a->rich != NULL))
-                        r = take_rich(q, a);
+                        r = take_rich(q, a, in_place);
                 if (PTL_UNLIKELY(r)) {
                         ptl_queued_free(peer->space, q);
                         peer->space->counters.destroyed++;
                         r = r == PTL_E_MALFORMED ? lie(peer) : 0;
                 } else {
                         hand_over(g, q, want);
+                        kept = true;
                 }
         }
+        if (PTL_UNLIKELY(!kept))
+                account_lost(g, units);
         if (g->kind == PTL_GRANT_ONCE)
                 ptl_grant_free(g);
         return r;
@@ -260,20 +302,14 @@ static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
 /* A right that is dead keeps its name; what the peer keeps for it is given back by another entry. */
 static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
 {
-        struct ptl_entry *carrier;
+        struct ptl_held *h =
+                ptl_table_at(ptl_right_is_claimed(e->remote) ? &peer->claims : &peer->held,
+                             ptl_right_index(e->remote));
 
-        if (ptl_space_insert(peer->space, PTL_RIGHT_DEAD, &carrier)) {
-                struct ptl_held *h = ptl_table_at(
-                        ptl_right_is_claimed(e->remote) ? &peer->claims : &peer->held,
-                        ptl_right_index(e->remote));
-
-                carrier->peer = ptl_peer_ref(peer);
-                carrier->remote = e->remote;
-                carrier->released = (uint16_t)(e->released + 1);
-                carrier->rights = 0;
-                h->name = PTL_NULL;
-                ptl_control_entry(peer, carrier, PTL_ENTRY_RELEASE);
-        }
+        h->name = PTL_NULL;
+        e->released++;
+        ptl_control_release(peer, e);
+        e->released = 0;
         e->peer = NULL;
         if (e->rights)
                 ptl_right_kill(peer->space, e);
@@ -287,6 +323,8 @@ static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
 {
         struct ptl_entry *e = ptl_held_entry(peer, f->head.right);
 
+        if (e && e->flags & PTL_ENTRY_CLAIM)
+                return lie(peer); /* what we have not claimed yet it cannot know */
         if (e)
                 detach_dead(peer, e);
         return 0;

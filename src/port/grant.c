@@ -16,8 +16,15 @@ bool ptl_grant_reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed
         enum { A_PAGE = 4096 / sizeof(uint64_t) };
         uint64_t base = claimed ? PTL_OUTBOX_CLAIMED : PTL_OUTBOX_TAKEN;
 
-        return index < A_PAGE || index % A_PAGE ||
-               !ptl_outbox_reserve(&peer->link.mine, base + index * sizeof(uint64_t), 4096);
+        uint32_t page = index / A_PAGE;
+        uint8_t *bits = &peer->taken_reserved[claimed][page / 8];
+
+        if (page == 0 || *bits >> page % 8 & 1) /* page 0 from the beginning */
+                return true;
+        if (ptl_outbox_reserve(&peer->link.mine, base + (uint64_t)page * 4096, 4096))
+                return false;
+        *bits |= (uint8_t)(1u << page % 8);
+        return true;
 }
 
 static struct ptl_grant *find_send(struct ptl_peer *peer, const struct ptl_receiver *receiver)
@@ -46,14 +53,19 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
 int ptl_grant_claim(struct ptl_peer *peer, uint32_t index, struct ptl_receiver *receiver)
 {
         struct ptl_grant *g;
+        uint8_t pending;
 
         if (index == 0 || !ptl_table_ensure(&peer->claimed, index))
                 return PTL_E_MALFORMED;
         g = ptl_table_at(&peer->claimed, index);
-        if (g->kind != PTL_GRANT_FREE || !ptl_grant_reserve_taken(peer, index, true))
+        /* One that was given back may still stand on the list of what is to be told. */
+        pending = g->marks;
+        if ((g->kind != PTL_GRANT_FREE && !(pending && g->references == 0)) ||
+            !ptl_grant_reserve_taken(peer, index, true))
                 return PTL_E_MALFORMED;
         g->generation = 0; /* claimed numbers carry none: the holder's ring orders their reuse */
         ptl_grant_start(g, peer, index | PTL_RIGHT_CLAIMED, PTL_GRANT_SEND, receiver);
+        g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
         ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
         return 0;

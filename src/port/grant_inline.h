@@ -34,6 +34,7 @@ static inline void ptl_grant_start(struct ptl_grant *g, struct ptl_peer *peer, u
         g->kind = (uint8_t)kind;
         g->marks = 0;
         g->references = 1;
+        g->serial++;
         g->arrived = g->arrived_units = g->taken = g->taken_units = 0;
         g->limit_messages = receiver ? receiver->limit_messages : 0;
         g->limit_units = receiver ? receiver->limit_units : 0;
@@ -107,7 +108,7 @@ static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
         ptl_grant_show_taken(g);
         /* A sender that sleeps for the window is not missed once in a quarter of it, which leaves it
          * room enough; and mostly not in between either. */
-        if (step <= 1 || g->taken % step == 0)
+        if (step <= 1 || g->taken % step == 0 || g->taken == g->arrived)
                 ptl_fence_seq_cst(); /* E3 */
         if (PTL_UNLIKELY(ptl_bell_room_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
                 ptl_link_ring(link);

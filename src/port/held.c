@@ -3,6 +3,8 @@
 #include "port/peer.h"
 #include "port/receiver.h"
 
+enum { RELEASE_AT = 1 << 15 };
+
 static struct ptl_held *held_at(struct ptl_peer *peer, uint32_t right)
 {
         return ptl_table_at(ptl_right_is_claimed(right) ? &peer->claims : &peer->held,
@@ -41,7 +43,7 @@ void ptl_held_forget(struct ptl_peer *peer, uint32_t right)
 static ptl_port enter(struct ptl_peer *peer, struct ptl_held *h, unsigned rights, uint32_t right,
                       struct ptl_entry **ret_entry)
 {
-        ptl_port name = ptl_space_insert(peer->space, rights, ret_entry);
+        ptl_port name = h ? ptl_space_insert(peer->space, rights, ret_entry) : PTL_NULL;
 
         if (!name)
                 return PTL_NULL;
@@ -67,7 +69,9 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
         ptl_port name;
 
         if (e) {
-                e->released++; /* granted twice, held once here: the rest goes back with a RELEASE */
+                /* Granted twice, held once here: the rest goes back with a RELEASE, at last in part. */
+                if (++e->released >= RELEASE_AT)
+                        ptl_control_release(peer, e);
                 return add_reference(e);
         }
         if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))

@@ -24,6 +24,7 @@ struct ptl_grant {
         uint8_t kind;  /* enum ptl_grant_kind */
         uint8_t marks; /* enum ptl_grant_marks */
         uint32_t references; /* times it was granted; releases give them back */
+        uint32_t serial;     /* of its lives: a claimed index is used again without a generation */
         uint32_t arrived, arrived_units; /* messages that came through it */
         uint32_t taken, taken_units;     /* of those, dequeued by the program */
         uint32_t limit_messages, limit_units; /* the widest window the peer was ever told */
@@ -58,6 +59,7 @@ struct ptl_peer {
         struct ptl_table claims;           /* struct ptl_held, index chosen by us */
         uint32_t pending_grants[2];        /* heads: granted, claimed */
         uint32_t pending_entries;          /* head */
+        uint8_t taken_reserved[2][PTL_TAKEN_ENTRIES / 512 / 8]; /* pages, a bit each */
         struct ptl_region *regions_in[PTL_REGIONS_PER_LINK];
         struct ptl_region *regions_out[PTL_REGIONS_PER_LINK];
         uint8_t retire[PTL_REGIONS_PER_LINK / 8]; /* numbers whose RETIRE is to be written */
@@ -149,6 +151,9 @@ void ptl_held_forget(struct ptl_peer *peer, uint32_t right);
 
 /* The entry has something to write: a CLAIM or a RELEASE. */
 void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag);
+
+/* Gives e->released references back now; the right stays. Leaves them counted if memory is short. */
+void ptl_control_release(struct ptl_peer *peer, struct ptl_entry *entry);
 
 /* Writes what is pending, as far as the ring has room, and rings. The space's lock is held. */
 void ptl_control_flush(struct ptl_peer *peer);

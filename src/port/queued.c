@@ -23,6 +23,7 @@ struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room)
         memset(q, 0, sizeof *q);
         q->data = q->cell;
         q->room = (uint32_t)room;
+        q->epoch = space->epoch;
         return q;
 }
 
@@ -86,31 +87,55 @@ static ptl_port held_again(struct ptl_space *space, ptl_port name)
         return name;
 }
 
-/* The name a carried right has in this task; PTL_NULL: the port is dead, or there is no room. */
-static ptl_port enter_right(struct ptl_space *space, struct ptl_peer *peer,
-                            const struct ptl_frame_right *c)
+/* A right the peer granted, under the name it will have. */
+static struct ptl_frame_right hide(struct ptl_space *space, ptl_port name)
 {
-        struct ptl_receiver *r;
-        struct ptl_grant *g;
-        ptl_port name;
+        struct ptl_entry *e = ptl_space_entry(space, name);
+        struct ptl_frame_right f = {.what = e ? PTL_CARRY_HELD : PTL_CARRY_DEAD, .right = name};
+
+        if (!e)
+                return f;
+        e->transit++;
+        ptl_right_drop(space, e, 1);
+        return f;
+}
+
+struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct ptl_frame_right *c)
+{
+        struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
+        struct ptl_grant *g = ptl_grant_find(peer, c->right);
 
         switch (c->what) {
         case PTL_CARRY_SEND:
-                return ptl_held_send(peer, c->right, c->limit_messages, c->limit_units);
+                return hide(peer->space,
+                            ptl_held_send(peer, c->right, c->limit_messages, c->limit_units));
         case PTL_CARRY_ONCE:
-                return ptl_held_once(peer, c->right);
+                return hide(peer->space, ptl_held_once(peer, c->right));
         case PTL_CARRY_BACK_SEND:
-                g = ptl_grant_find(peer, c->right);
-                if (!g || !g->receiver)
-                        return PTL_NULL;
-                return own_send(space, g->receiver->name);
+                if (g && g->receiver && g->kind == PTL_GRANT_SEND)
+                        f = (struct ptl_frame_right){.what = PTL_CARRY_OWN, .right = g->receiver->name};
+                return f;
         case PTL_CARRY_BACK_ONCE:
-                g = ptl_grant_find(peer, c->right);
-                if (!g || !g->receiver || g->kind != PTL_GRANT_ONCE)
-                        return PTL_NULL;
-                name = ptl_once_insert(space, g->receiver);
+                if (!g || g->kind != PTL_GRANT_ONCE)
+                        return f;
+                if (g->receiver) {
+                        f = (struct ptl_frame_right){.what = PTL_CARRY_OWN_ONCE,
+                                                     .right = g->receiver->name};
+                        g->receiver->onces++;
+                }
                 ptl_grant_free(g);
-                return name;
+                return f;
+        default:
+                return f;
+        }
+}
+
+/* The name a right has that came in a message, now that the program gets it; PTL_NULL: it is dead. */
+static ptl_port enter_right(struct ptl_space *space, const struct ptl_frame_right *c)
+{
+        struct ptl_receiver *r;
+
+        switch (c->what) {
         case PTL_CARRY_OWN:
                 return own_send(space, c->right);
         case PTL_CARRY_OWN_ONCE:
@@ -125,22 +150,17 @@ static ptl_port enter_right(struct ptl_space *space, struct ptl_peer *peer,
         }
 }
 
-static ptl_port enter_carried(struct ptl_space *space, struct ptl_peer *peer,
-                              const struct ptl_frame_right *c)
+static ptl_port enter_carried(struct ptl_space *space, const struct ptl_frame_right *c)
 {
-        ptl_port name = PTL_NULL;
+        ptl_port name = enter_right(space, c);
 
-        if (!peer || ptl_link_state(&peer->link) != PTL_LINK_DEAD || c->what == PTL_CARRY_BACK_SEND)
-                name = enter_right(space, peer, c);
-        if (!name) /* what came is dead: a dead name stands for it */
-                name = ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
-        return name;
+        return name ? name : ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
 }
 
 static void discard_rights(struct ptl_space *space, struct ptl_queued *q)
 {
         for (unsigned i = 0; i < q->n_rights; i++) {
-                ptl_port name = enter_carried(space, q->peer, &q->carried[i]);
+                ptl_port name = enter_carried(space, &q->carried[i]);
                 struct ptl_entry *e = ptl_space_entry(space, name);
 
                 if (e)
@@ -188,7 +208,7 @@ static void open_rights(struct ptl_space *space, struct ptl_queued *q)
         _Static_assert(sizeof *items <= sizeof *q->carried, "opened in place");
         for (unsigned i = 0; i < q->n_rights; i++) {
                 struct ptl_frame_right c = q->carried[i];
-                ptl_port name = enter_carried(space, q->peer, &c);
+                ptl_port name = enter_carried(space, &c);
                 struct ptl_entry *e = ptl_space_entry(space, name);
 
                 items[i].port = name;
@@ -205,7 +225,7 @@ void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port por
                 .port = port,
                 .reply = enter_reply(q),
                 .kind = q->kind,
-                .in_place = q->bytes == PTL_BYTES_BLOCK || q->bytes == PTL_BYTES_HOLD,
+                .in_place = q->bytes == PTL_BYTES_BLOCK || q->bytes == PTL_BYTES_HOLD || q->in_place,
                 .sender = q->peer ? &q->peer->link.identity : NULL,
                 .opaque = {q},
         };

@@ -58,7 +58,7 @@ void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *r, uin
                 ptl_grant_mark(g, PTL_MARK_WINDOW);
                 ptl_control_flush(g->peer);
         }
-        space->ready(space, r); /* senders of this task */
+        space->room(space); /* senders of this task */
 }
 
 /* This task's own send-once rights to a port that dies become dead names. */
@@ -148,15 +148,17 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
         r->received++;
         if (q->notify)
                 ptl_notify(space, q->notify, PTL_NOTIFY_MESSAGE_ACCEPTED, r->name, NULL);
+        if (q->left)
+                r->left = false;
         if (q->local_counted) {
                 r->local--;
                 r->local_units -= q->units;
-                space->ready(space, r); /* a sender of this task may wait for room */
+                space->room(space); /* a sender of this task may wait for it */
         }
         if (q->grant) {
                 struct ptl_grant *g = ptl_grant_find(q->peer, q->grant);
 
-                if (g)
+                if (g && g->serial == q->serial)
                         ptl_grant_taken(g, q->units);
         }
         return q;
@@ -205,7 +207,7 @@ void ptl_set_leave(struct ptl_receiver *r)
         r->set = NULL;
 }
 
-void ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
+bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
                 const char *text)
 {
         struct ptl_receiver *r = ptl_receiver_of(space, notify);
@@ -213,14 +215,15 @@ void ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_
         struct ptl_queued *q;
 
         if (!r)
-                return;
+                return false;
         q = ptl_queued_new(space, sizeof body);
         if (!q)
-                return;
+                return false;
         if (text)
                 strncpy(body.text, text, sizeof body.text - 1);
         memcpy(q->data, &body, sizeof body);
         q->size = sizeof body;
         q->kind = kind;
         ptl_receiver_put(space, r, q);
+        return true;
 }

@@ -39,9 +39,13 @@ struct ptl_queued {
         uint32_t slot;  /* BLOCK, HOLD, REGION */
         ptl_port notify; /* left with a full port of this task: who is told when it is taken */
         uint32_t room;  /* bytes behind the struct */
+        uint32_t epoch; /* of the space when it arrived */
+        uint32_t serial; /* of the grant it came through */
         uint8_t bytes;  /* enum ptl_bytes_kind */
         uint8_t n_rights, n_regions;
+        bool in_place;  /* REGION: the sender may still write it */
         uint8_t opened; /* the program has it: rights and regions are names and handles */
+        bool left;          /* it was left with a full port of this task */
         bool local_counted; /* counts against the port's limit for this task's own sends */
         union {
                 struct ptl_frame_right *carried;      /* before opening */
@@ -53,6 +57,10 @@ struct ptl_queued {
 
 /* A message without bytes, rights or regions, with @room bytes behind it; NULL: no memory. */
 struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room);
+
+/* A right that came with a message becomes this task's at once, hidden until the message is opened: what
+ * becomes of its port meanwhile is seen. */
+struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct ptl_frame_right *right);
 
 /* Frees it and what it still owns: unopened rights are released, bytes given back. */
 void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q);
@@ -84,7 +92,8 @@ struct ptl_receiver {
         uint64_t ticket; /* claims must show it; 0: not published */
         uint64_t received;
         int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
-        bool internal;  /* a thread's reply port: counts in no listing */
+        bool internal;  /* a thread's reply port: counts in no listing, cannot be named by the program */
+        bool left;      /* a message of this task was left with it and is not taken */
 };
 
 static inline uint32_t ptl_units(uint64_t bytes)
@@ -127,8 +136,8 @@ struct ptl_receiver *ptl_set_pick(struct ptl_set *set);
 void ptl_set_join(struct ptl_set *set, struct ptl_receiver *receiver);
 void ptl_set_leave(struct ptl_receiver *receiver);
 
-/* Queues a notification of the library (PTL_NOTIFY_*); silently nothing if @notify is no port. */
-void ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
+/* Queues a notification of the library (PTL_NOTIFY_*); false: @notify is no port, or no memory. */
+bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
                 const char *text);
 
 /* --- rights by name (port/right.c) --- */

@@ -5,13 +5,48 @@
 #include "base/clock.h"
 #include <string.h>
 
+/* All regions of this process, so that a child can close what it inherited. */
+static struct ptl_lock all_lock;
+static struct ptl_region *all;
+static uint32_t epoch;
+
+static void list(struct ptl_region *region)
+{
+        ptl_lock(&all_lock);
+        region->next = all;
+        region->previous = &all;
+        if (all)
+                all->previous = &region->next;
+        all = region;
+        ptl_unlock(&all_lock);
+}
+
+static void unlist(struct ptl_region *region)
+{
+        ptl_lock(&all_lock);
+        *region->previous = region->next;
+        if (region->next)
+                region->next->previous = region->previous;
+        ptl_unlock(&all_lock);
+}
+
+void ptl_regions_forked(void)
+{
+        all_lock = (struct ptl_lock){0};
+        for (struct ptl_region *r = all; r; r = r->next)
+                r->fd = ptl_close(r->fd);
+        all = NULL;
+        epoch++;
+}
+
 int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret_region)
 {
         struct ptl_region *region = malloc(sizeof *region);
 
         if (!region)
                 return -ENOMEM;
-        *region = (struct ptl_region){.data = data, .size = size, .fd = fd, .references = 1};
+        *region = (struct ptl_region){.data = data, .size = size, .fd = fd, .references = 1, .epoch = epoch};
+        list(region);
         *ret_region = region;
         return 0;
 }
@@ -53,26 +88,56 @@ static int materialize(struct ptl_region *region)
         return r;
 }
 
-int ptl_region_export(struct ptl_peer *peer, struct ptl_region *region, uint32_t how,
-                      struct ptl_frame_region *ret_frame)
+/* Gives numbers to those the peer does not have, and collects their descriptors. */
+static int number_fresh(struct ptl_peer *peer, struct ptl_region *const *regions, uint32_t count,
+                        struct ptl_frame_region *frames, int *fds, size_t *ret_fresh)
 {
-        int number = find_out(peer, region), r;
+        for (uint32_t i = 0; i < count; i++) {
+                int number = find_out(peer, regions[i]), r;
 
-        *ret_frame = (struct ptl_frame_region){.how = how, .size = region->size};
-        if (number < 0) {
-                number = new_number(peer);
-                if (number < 0)
-                        return PTL_E_QUOTA;
-                r = materialize(region);
-                if (r)
-                        return r;
-                r = ptl_link_descriptor_send(&peer->link, region->fd, &ret_frame->ticket);
-                if (r)
-                        return r;
-                ret_frame->fresh = 1;
-                peer->regions_out[number] = region;
+                frames[i].fresh = number < 0;
+                frames[i].size = regions[i]->size;
+                if (number < 0) {
+                        number = new_number(peer);
+                        r = number < 0 ? PTL_E_QUOTA : materialize(regions[i]);
+                        if (r) {
+                                frames[i].fresh = 0;
+                                return r;
+                        }
+                        peer->regions_out[number] = regions[i];
+                        fds[(*ret_fresh)++] = regions[i]->fd;
+                }
+                frames[i].number = (uint32_t)number;
         }
-        ret_frame->number = (uint32_t)number;
+        return 0;
+}
+
+/* Nothing was sent: what is new to the peer still is. */
+static void undo_numbers(struct ptl_peer *peer, const struct ptl_frame_region *frames, uint32_t count)
+{
+        for (uint32_t i = 0; i < count; i++)
+                if (frames[i].fresh)
+                        peer->regions_out[frames[i].number] = NULL;
+}
+
+int ptl_regions_export(struct ptl_peer *peer, struct ptl_region *const *regions, uint32_t count,
+                       struct ptl_frame_region *frames)
+{
+        int fds[PTL_LINK_TOGETHER], r;
+        uint64_t ticket = 0;
+        size_t fresh = 0;
+
+        for (uint32_t i = 0; i < count; i++)
+                frames[i].fresh = frames[i].frozen = 0;
+        r = number_fresh(peer, regions, count, frames, fds, &fresh);
+        if (!r && fresh)
+                r = ptl_link_descriptors_send(&peer->link, fds, fresh, &ticket);
+        if (r) {
+                undo_numbers(peer, frames, count);
+                return r;
+        }
+        for (uint32_t i = 0; i < count; i++)
+                frames[i].ticket = frames[i].fresh ? ticket++ : 0;
         return 0;
 }
 
@@ -88,6 +153,7 @@ static int attach(struct ptl_peer *peer, const struct ptl_frame_region *frame,
                 ptl_lock(&link->lock);
                 r = ptl_link_input(link); /* it was sent before the frame was published */
                 ptl_unlock(&link->lock);
+                peer->space->room(peer->space); /* acknowledgements may have come with it */
         }
         if (!r || r == PTL_E_DEAD)
                 r = ptl_link_descriptor_take(link, frame->ticket, &fd);
@@ -180,6 +246,11 @@ struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *
 {
         if (!region || --region->references)
                 return NULL;
+        if (region->epoch != epoch) { /* the parent's: not mapped here, or something else is by now */
+                free(region);
+                return NULL;
+        }
+        unlist(region);
         for (struct ptl_peer *peer = region->fd >= 0 ? space->peers : NULL; peer; peer = peer->next)
                 withdraw(peer, region);
         ptl_memory_unmap(region->data, region->size);

@@ -10,6 +10,7 @@
 #include <portolan/region.h>
 
 struct ptl_region {
+        struct ptl_region *next, **previous; /* all of this process */
         void *data; /* NULL: given away */
         size_t size;
         int fd; /* -EBADF: private memory, or a view that is not passed on */
@@ -17,10 +18,14 @@ struct ptl_region {
         bool is_private; /* a copy of our own: anonymous memory */
         bool frozen;
         bool foreign; /* it came from another task */
+        uint32_t epoch; /* of the space it is mapped in */
 };
 
 /* Takes @fd over on success. */
 PTL_MUST_CHECK int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret_region);
+
+/* In a child: its copies of the regions' descriptors are closed; the memory is not mapped there. */
+void ptl_regions_forked(void);
 struct ptl_region *ptl_region_ref(struct ptl_region *region);
 
 /* Do others see its memory? */
@@ -35,10 +40,16 @@ PTL_MUST_CHECK int ptl_region_copy(const struct ptl_region *region, struct ptl_r
 /* Gives up a reference; the last unmaps and makes every link forget it. Always NULL. */
 struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *region);
 
-/* Fills what goes into a frame; sends the descriptor if this link has not seen it. The link's lock is
- * held. 0, PTL_E_FULL (try again), PTL_E_DEAD, PTL_E_QUOTA, -errno. */
-PTL_MUST_CHECK int ptl_region_export(struct ptl_peer *peer, struct ptl_region *region, uint32_t how,
-                                     struct ptl_frame_region *ret_frame);
+/**
+ * ptl_regions_export - fill what goes into a frame, and send the descriptors this link has not seen
+ * @frames: one a region; `how` is the caller's, the rest is filled
+ *
+ * All descriptors travel in one packet, so nothing is half sent. The link's lock is held.
+ * Return: 0, PTL_E_FULL (try again), PTL_E_DEAD, PTL_E_QUOTA (PTL_REGIONS_PER_LINK numbers in use),
+ * -errno; then the peer has seen nothing.
+ */
+PTL_MUST_CHECK int ptl_regions_export(struct ptl_peer *peer, struct ptl_region *const *regions,
+                                      uint32_t count, struct ptl_frame_region *frames);
 
 /* The region a frame names; a reference. PTL_E_LOST, PTL_E_MALFORMED, -errno. */
 PTL_MUST_CHECK int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *frame,

@@ -74,9 +74,8 @@ void ptl_right_kill(struct ptl_space *space, struct ptl_entry *e)
 
         e->rights = PTL_RIGHT_DEAD;
         e->notify_dead = PTL_NULL;
-        if (!ptl_receiver_of(space, notify))
+        if (!notify || !ptl_notify(space, notify, PTL_NOTIFY_DEAD_NAME, name, NULL))
                 return;
         if (e->references < PTL_REFERENCES_MAX) /* the notification carries one (Mach's rule, M-28) */
                 e->references++;
-        ptl_notify(space, notify, PTL_NOTIFY_DEAD_NAME, name, NULL);
 }

@@ -66,6 +66,7 @@ struct ptl_space {
         struct ptl_peer *peers; /* all linked tasks */
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
         struct ptl_task_statistics counters;
+        uint32_t epoch;    /* counts starts of the task: what is of another is not touched */
         uint32_t internal; /* names that are the library's own */
         /* Called with the lock held when a message was put into a receiver's queue, or it died. */
         void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);

@@ -31,7 +31,8 @@ enum {
 #define PTL_OUTBOX_TAKEN      0x10000u                              /* rights the owner chose */
 #define PTL_OUTBOX_CLAIMED    (PTL_OUTBOX_TAKEN + PTL_TAKEN_ENTRIES * 8u) /* rights the peer chose */
 #define PTL_OUTBOX_RINGS      (PTL_OUTBOX_CLAIMED + PTL_TAKEN_ENTRIES * 8u)
-#define PTL_OUTBOX_POOL       (PTL_OUTBOX_RINGS + 0x10000u + 0x40000u + 0x100000u + 0x400000u)
+#define PTL_RINGS_SIZE        (0x10000u + 0x40000u + 0x100000u + 0x400000u)
+#define PTL_OUTBOX_POOL       (PTL_OUTBOX_RINGS + PTL_RINGS_SIZE)
 #define PTL_OUTBOX_SIZE       (PTL_OUTBOX_POOL + PTL_POOL_SIZE)
 
 static inline uint64_t ptl_ring_level_size(unsigned level) { return (uint64_t)0x10000 << 2 * level; }

@@ -102,7 +102,6 @@ static int take(struct ptl_pool *pool, uint32_t pages)
         pool->next_slot = ((uint32_t)slot + 1) % PTL_POOL_SLOTS;
         pool->slots[slot].page = (uint16_t)page;
         pool->slots[slot].pages = (uint16_t)pages;
-        pool->slots[slot].uses++;
         pool->slots[slot].state = PTL_SLOT_LENT;
         return slot;
 }
@@ -124,6 +123,7 @@ void ptl_pool_give(struct ptl_pool *pool, unsigned slot)
 {
         assert(pool->slots[slot].state == PTL_SLOT_LENT);
         pool->slots[slot].state = PTL_SLOT_OUT;
+        pool->slots[slot].uses++; /* here: the peer counts what it gives back, not what was cancelled */
         pool->outstanding++;
 }
 

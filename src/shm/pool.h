@@ -28,7 +28,7 @@ enum ptl_slot_state { PTL_SLOT_FREE, PTL_SLOT_LENT, PTL_SLOT_OUT };
 
 struct ptl_pool_slot {
         uint16_t page, pages;
-        uint32_t uses; /* counts; the value the peer returns */
+        uint32_t uses; /* counts times it was given; the value the peer returns */
         enum ptl_slot_state state;
 };
 
@@ -55,7 +55,7 @@ static inline uint32_t ptl_pool_offset(const struct ptl_pool *pool, unsigned slo
 }
 
 void ptl_pool_give(struct ptl_pool *pool, unsigned slot);   /* LENT → OUT */
-void ptl_pool_cancel(struct ptl_pool *pool, unsigned slot); /* LENT or (never published) OUT → FREE */
+void ptl_pool_cancel(struct ptl_pool *pool, unsigned slot); /* LENT → FREE */
 
 /* Frees every block that came back; returns how many. */
 unsigned ptl_pool_collect(struct ptl_pool *pool);

@@ -24,7 +24,7 @@ static void free_port(struct ptl_task *task)
 {
         struct ptl_receiver *r = ptl_receiver_of(&task->space, mine.port);
 
-        if (r && mine.epoch == task->epoch)
+        if (r && mine.epoch == task->space.epoch)
                 ptl_receiver_free(&task->space, r);
         mine.port = PTL_NULL;
 }
@@ -34,7 +34,7 @@ static void at_thread_end(void *unused)
         struct ptl_task *task = &ptl_the_task;
 
         (void)unused;
-        if (!task->started || mine.epoch != task->epoch)
+        if (!task->started || mine.epoch != task->space.epoch)
                 return;
         ptl_lock(&task->space.lock);
         free_port(task);
@@ -51,7 +51,7 @@ static int reply_port(struct ptl_task *task, ptl_port *ret_port)
 {
         int r;
 
-        if (PTL_LIKELY(mine.port && mine.epoch == task->epoch)) {
+        if (PTL_LIKELY(mine.port && mine.epoch == task->space.epoch)) { /* internal: nobody else frees it */
                 *ret_port = mine.port;
                 return 0;
         }
@@ -61,7 +61,7 @@ static int reply_port(struct ptl_task *task, ptl_port *ret_port)
         mine.receiver = ptl_receiver_of(&task->space, mine.port);
         mine.receiver->internal = true;
         task->space.internal++;
-        mine.epoch = task->epoch;
+        mine.epoch = task->space.epoch;
         pthread_once(&once, make_key);
         pthread_setspecific(thread_end, &mine);
         *ret_port = mine.port;
@@ -166,12 +166,22 @@ int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t 
         return r;
 }
 
+int ptl_outgoing_check(const struct ptl_outgoing *out)
+{
+        if (out->kind & 0x80000000u || out->leave > 1 || (out->n_rights && !out->rights) ||
+            (out->n_regions && !out->regions))
+                return PTL_E_INVALID;
+        if (out->n_rights > PTL_MESSAGE_RIGHTS_MAX || out->n_regions > PTL_MESSAGE_REGIONS_MAX)
+                return PTL_E_TOO_BIG;
+        return 0;
+}
+
 /* What is common to every message with extras. */
 static int check_outgoing(const struct ptl_outgoing *out)
 {
-        if (!out || (!out->data && out->size) || out->kind & 0x80000000u || out->leave > 1)
+        if (!out || (!out->data && out->size))
                 return PTL_E_INVALID;
-        return out->size > PTL_MESSAGE_SIZE_MAX ? PTL_E_TOO_BIG : 0;
+        return out->size > PTL_MESSAGE_SIZE_MAX ? PTL_E_TOO_BIG : ptl_outgoing_check(out);
 }
 
 static struct ptl_sending sending(const struct ptl_outgoing *out)
@@ -207,7 +217,7 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
         ptl_lock(&task->space.lock);
         r = call(task, port, &s, &want, deadline, &reply);
         if (!r)
-                ptl_receive_open(task, reply, s.reply_port, ret_reply);
+                ptl_receive_open(task, reply, PTL_NULL, ret_reply);
         ptl_unlock(&task->space.lock);
         return r;
 }

@@ -48,6 +48,7 @@ int ptl_loan_reserve(ptl_port port, size_t size, struct ptl_loan *ret_loan, ptl_
                 return PTL_E_INVALID;
         if (size > PTL_MESSAGE_SIZE_MAX)
                 return PTL_E_TOO_BIG;
+        loan.reserved = task->space.epoch;
         ptl_lock(&task->space.lock);
         r = ptl_space_look(&task->space, port,
                            PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_RECEIVE | PTL_RIGHT_DEAD, &e);
@@ -61,11 +62,6 @@ int ptl_loan_reserve(ptl_port port, size_t size, struct ptl_loan *ret_loan, ptl_
         return r;
 }
 
-static int check_extras(const struct ptl_outgoing *out)
-{
-        return out && (out->kind & 0x80000000u || out->leave > 1) ? PTL_E_INVALID : 0;
-}
-
 int ptl_loan_publish(struct ptl_loan *loan, size_t size, const struct ptl_outgoing *out,
                      ptl_time deadline)
 {
@@ -74,7 +70,9 @@ int ptl_loan_publish(struct ptl_loan *loan, size_t size, const struct ptl_outgoi
         int r = ptl_task_enter(&task);
 
         if (!r)
-                r = loan && loan->data && size <= loan->size ? check_extras(out) : PTL_E_INVALID;
+                r = loan && loan->data && size <= loan->size ? out ? ptl_outgoing_check(out) : 0 : PTL_E_INVALID;
+        if (!r && loan->reserved != task->space.epoch)
+                r = PTL_E_FORKED;
         if (r)
                 return r;
         if (out) {
@@ -108,12 +106,12 @@ void ptl_loan_cancel(struct ptl_loan *loan)
 
         if (!loan || !loan->data)
                 return;
-        if (peer_of(loan)) {
+        if (!peer_of(loan)) {
+                free(loan->data);
+        } else if (loan->reserved == task->space.epoch) { /* else the parent's, or left behind */
                 ptl_lock(&task->space.lock);
                 ptl_block_cancel(peer_of(loan), slot_of(loan));
                 ptl_unlock(&task->space.lock);
-        } else {
-                free(loan->data);
         }
         memset(loan, 0, sizeof *loan);
 }

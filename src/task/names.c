@@ -108,6 +108,10 @@ static int publish(struct ptl_task *task, const char *name, const struct ptl_sm_
         }
         p->next = task->server.published;
         task->server.published = p;
+        if (body->kind == PTL_SM_KIND_PORT && !ptl_receiver_of(&task->space, (ptl_port)body->ticket)) {
+                ptl_names_of_port_end(task, body->ticket); /* another thread freed it meanwhile */
+                return PTL_E_NAME;
+        }
         return 0;
 }
 
@@ -371,6 +375,19 @@ static int unwatch(struct ptl_task *task, ptl_port notify)
         free(w);
         r = ask_result(task, &request);
         return r == PTL_E_NOT_FOUND ? 0 : r;
+}
+
+void ptl_names_watch_end(struct ptl_task *task, ptl_port notify)
+{
+        struct ptl_watch **at = find_watch(task, notify), *w = *at;
+        struct ptl_server_msg msg = {.type = PTL_SM_UNWATCH};
+
+        if (!w)
+                return;
+        *at = w->next;
+        msg.watch.cookie = w->cookie;
+        ptl_server_tell(task, &msg);
+        free(w);
 }
 
 int ptl_name_watch(const char *prefix, ptl_port notify)

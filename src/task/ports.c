@@ -47,7 +47,13 @@ int ptl_port_free(ptl_port port)
         if (r)
                 return r;
         r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r && e->receiver->internal)
+                r = PTL_E_RIGHT;
         if (!r) {
+                ptl_names_watch_end(task, port);
+                if (e->receiver->ticket) /* those who claimed it already are to be told */
+                        ptl_wait_catch_up(task);
+                e = ptl_space_entry(&task->space, port);
                 if (e->receiver->ticket)
                         ptl_names_of_port_end(task, e->receiver->ticket);
                 ptl_receiver_free(&task->space, e->receiver);
@@ -229,6 +235,8 @@ int ptl_set_add(ptl_port set, ptl_port port)
         if (r)
                 return r;
         r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        if (!r && e->receiver->internal)
+                r = PTL_E_RIGHT;
         if (!r && set)
                 r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &s);
         if (!r && s)

@@ -204,7 +204,8 @@ void ptl_message_release(struct ptl_message *message)
 
         if (!message)
                 return;
-        if (q && task->started) {
+        /* Of another life of this process: its link, and what lay in it, are gone. */
+        if (q && task->started && q->epoch == task->space.epoch) {
                 ptl_lock(&task->space.lock);
                 e = message->reply ? ptl_space_entry(&task->space, message->reply) : NULL;
                 if (PTL_UNLIKELY(e != NULL))

@@ -321,19 +321,22 @@ static int wrap_bytes(const struct ptl_sending *s, struct ptl_region **ret_regio
 static int export_regions(struct ptl_peer *peer, const struct ptl_sending *s, struct ptl_region *bytes,
                           struct ptl_rich *rich)
 {
-        int r = 0;
+        struct ptl_region *regions[PTL_LINK_TOGETHER];
+        uint32_t n = 0;
 
-        for (size_t i = 0; !r && s->extras && i < s->extras->n_regions; i++)
-                r = ptl_region_export(peer, s->extras->regions[i].region, s->extras->regions[i].how,
-                                      &rich->regions[rich->n_regions++]);
-        if (!r && bytes) {
-                rich->where = PTL_WHERE_REGION;
-                rich->block.slot = rich->n_regions;
-                rich->block.size = s->size;
-                r = ptl_region_export(peer, bytes, PTL_REGION_VOLATILE,
-                                      &rich->regions[rich->n_regions++]);
+        for (size_t i = 0; s->extras && i < s->extras->n_regions; i++) {
+                rich->regions[n].how = s->extras->regions[i].how;
+                regions[n++] = s->extras->regions[i].region;
         }
-        return r;
+        if (bytes) {
+                rich->where = PTL_WHERE_REGION;
+                rich->block.slot = n;
+                rich->block.size = s->size;
+                rich->regions[n].how = PTL_REGION_VOLATILE;
+                regions[n++] = bytes;
+        }
+        rich->n_regions = n;
+        return n ? ptl_regions_export(peer, regions, n, rich->regions) : 0;
 }
 
 /* The link's lock is held; the slot is reserved: nothing can fail behind the exports. */
@@ -588,11 +591,22 @@ static int wait_and_send(struct ptl_task *task, ptl_port port, struct ptl_sendin
         return ptl_wait_for(task, &w.waiter, deadline) ? PTL_E_TIMEOUT : w.outcome;
 }
 
+static bool is_introduced(struct ptl_task *task, ptl_port port)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, port);
+
+        return e && e->peer && ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED;
+}
+
 static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
                         struct ptl_region *bytes, ptl_time deadline)
 {
         int r = attempt(task, port, s, bytes);
 
+        if (PTL_UNLIKELY(r == PTL_E_FULL) && is_introduced(task, port)) {
+                ptl_wait_catch_up(task); /* its HELLO may be there, and with it what it has taken */
+                r = attempt(task, port, s, bytes);
+        }
         if (PTL_LIKELY(r != PTL_E_FULL) || deadline == PTL_NOW || s->leave)
                 return r;
         return wait_and_send(task, port, s, bytes, deadline);

@@ -87,6 +87,21 @@ static void parent_after_fork(void)
  * The child is a new task. The outboxes are not mapped in it (MADV_DONTFORK); descriptors it has copies
  * of are closed, so that they neither keep links alive nor haunt the parent's epoll set.
  */
+static void close_descriptors(struct ptl_space *space)
+{
+        for (uint32_t i = 1; i < space->entries.fresh; i++) {
+                struct ptl_entry *e = ptl_table_at(&space->entries, i);
+
+                if (e->rights & PTL_RIGHT_RECEIVE) {
+                        ptl_close(e->receiver->descriptor);
+                        ptl_close(e->receiver->poll);
+                } else if (e->rights & PTL_RIGHT_SET) {
+                        ptl_close(e->set->descriptor);
+                        ptl_close(e->set->poll);
+                }
+        }
+}
+
 static void forget_all(void)
 {
         struct ptl_task *task = &ptl_the_task;
@@ -97,11 +112,14 @@ static void forget_all(void)
                 struct ptl_peer *next = peer->next;
 
                 peer->link.mine.base = peer->link.peer.base = NULL;
+                ptl_link_kill(&peer->link);
                 ptl_link_fini(&peer->link);
                 peer = next; /* its tables are small and stay: names may point to it, never used */
         }
         ptl_server_fini(task, true);
         ptl_wait_fini(&task->wait);
+        ptl_regions_forked();
+        close_descriptors(&task->space);
         ptl_space_fork(&task->space);
         ptl_call_forked();
         task->started = false;
@@ -132,7 +150,7 @@ static int start_locked(struct ptl_task *task)
                 forget_all(); /* by a bare clone(): late, but before anything is used */
         if (task->started)
                 return 0;
-        if (!task->epoch)
+        if (!task->space.epoch)
                 ptl_space_init(&task->space);
         r = make_alive(task);
         if (!r)
@@ -146,7 +164,7 @@ static int start_locked(struct ptl_task *task)
         task->space.ready = on_ready;
         task->space.room = on_room;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
-        task->epoch++;
+        task->space.epoch++;
         task->started = true;
         return 0;
 }
@@ -212,9 +230,9 @@ static void drain_rest(struct ptl_peer *peer)
                 (void)!ptl_link_input(&peer->link);
                 ptl_unlock(&peer->link.lock);
         }
-        while (peer->link.peer.base && ptl_ring_ready(&peer->link.rx))
-                if (ptl_deliver(peer, NULL, UINT32_MAX))
-                        return;
+        /* Bounded by what its rings can hold: one that lives on may go on writing. */
+        if (peer->link.peer.base && !peer->link.lies)
+                (void)!ptl_deliver(peer, NULL, PTL_RINGS_SIZE / PTL_FRAME_HEAD);
 }
 
 void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)

@@ -19,7 +19,6 @@ struct ptl_task {
         struct ptl_identity identity; /* pid, uid and gid at once; the rest once a server knows us */
         bool started;
         const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */
-        uint32_t epoch;                /* counts starts: caches of threads compare it */
 };
 
 extern struct ptl_task ptl_the_task;
@@ -48,3 +47,5 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer);
 
 /* A port is being freed: its published names are withdrawn (task/names.c). */
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket);
+/* ... and its watch ends. */
+void ptl_names_watch_end(struct ptl_task *task, ptl_port notify);

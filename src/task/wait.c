@@ -17,6 +17,7 @@ enum {
         LOOKS_BETWEEN_CLOCKS = 32,
         CALLS_BETWEEN_CLOCKS = 32,
         FRAMES_A_TURN = 64,
+        TURNS_OF_A_LOOK = 16, /* enough for what a ring of the first level holds */
         COLD_AFTER = 64,     /* sleeps, or ms of polling, without a frame */
         EVENTS = 64,
 };
@@ -395,8 +396,18 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 collect(task, 0);
         else
                 heat_ready(task);
-        while (!is_satisfied(want) && drain_hot(task, want))
+        for (int i = 0; i < TURNS_OF_A_LOOK && !is_satisfied(want) && drain_hot(task, want); i++)
                 ;
+}
+
+void ptl_wait_catch_up(struct ptl_task *task)
+{
+        if (task->wait.leader)
+                return;
+        for (int i = 0; i < 4; i++) { /* an introduction, its HELLO, its first frames */
+                collect(task, 0);
+                drain_hot(task, NULL);
+        }
 }
 
 /* All peers that are polled run on this CPU, or there is no other: polling would only keep them from
@@ -457,12 +468,14 @@ static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
 
         for (uint32_t i = 0; i < w->hot; i++)
                 arm(w, w->hot_peers[i]);
-        if (w->waits_room) { /* cold links too may be what a sender waits for */
+        if (w->waits_room || task->space.lefts) { /* cold links too may be what a sender waits for */
                 for (struct ptl_peer *p = task->space.peers; p; p = p->next)
                         if (!p->hot)
                                 arm(w, p);
         }
         ptl_fence_seq_cst(); /* E3 */
+        if (PTL_UNLIKELY(task->space.lefts != NULL))
+                ptl_left_check(task);
         for (uint32_t i = 0; i < w->hot; i++)
                 if (is_ready(w->hot_peers[i]))
                         return false;

@@ -83,6 +83,9 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
  * nothing if another thread leads. */
 void ptl_wait_look(struct ptl_task *task, struct ptl_want *want);
 
+/* Takes in what newcomers have sent by now. The lock is held. */
+void ptl_wait_catch_up(struct ptl_task *task);
+
 /* Now and then, for a thread that never sleeps: looks at the epoll set if that was a ms ago. */
 void ptl_wait_tick(struct ptl_task *task);
 

@@ -29,7 +29,10 @@ void ptl_rich_encode(const struct ptl_rich *rich, void *to)
 
 static bool right_is_valid(const struct ptl_frame_right *right)
 {
-        return right->what >= PTL_CARRY_SEND && right->what < PTL_CARRY_KINDS;
+        bool granted = right->what == PTL_CARRY_SEND || right->what == PTL_CARRY_ONCE;
+
+        return right->what >= PTL_CARRY_SEND && right->what < PTL_CARRY_KINDS &&
+               !(granted && !ptl_right_is_granted(right->right));
 }
 
 static bool region_is_valid(const struct ptl_frame_region *region)
@@ -64,7 +67,7 @@ int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich
                 return PTL_E_MALFORMED;
         memcpy(&head, at, sizeof head);
         size = ptl_rich_head_size(head.n_rights, head.n_regions);
-        if (head.n_rights > PTL_MESSAGE_RIGHTS_MAX || head.n_regions > PTL_MESSAGE_REGIONS_MAX ||
+        if (head.n_rights > PTL_MESSAGE_RIGHTS_MAX || head.n_regions > PTL_MESSAGE_REGIONS_MAX + (head.where == PTL_WHERE_REGION) ||
             head.reserved || head.reserved2 || length < size)
                 return PTL_E_MALFORMED;
         *ret_rich = (struct ptl_rich){.where = (enum ptl_frame_where)head.where,

@@ -21,8 +21,8 @@ enum ptl_frame_kind {
         PTL_FRAME_BLOCK,  /* a message; body: struct ptl_frame_block */
         PTL_FRAME_RICH,   /* a message; body: struct ptl_frame_rich and items, then maybe the bytes */
         PTL_FRAME_CLAIM,  /* right: index the holder chose. Body: struct ptl_frame_claim */
-        PTL_FRAME_CONFIRM, /* right: a claimed right of the reader's. Body: struct ptl_frame_window.
-                              aux: 0, or the outcome that refuses it */
+        PTL_FRAME_CONFIRM, /* right: one the reader claimed and has. Body: struct ptl_frame_window. A
+                              claim that is refused is answered with DEAD */
         PTL_FRAME_WINDOW, /* right: one the reader holds. Body: struct ptl_frame_window */
         PTL_FRAME_DEAD,   /* right: one the reader holds: its port is gone */
         PTL_FRAME_RELEASE, /* right: one the reader granted. token: how many references come back */
@@ -120,6 +120,12 @@ static inline uint32_t ptl_right_index(uint32_t right) { return right & PTL_RIGH
 static inline uint32_t ptl_right_generation(uint32_t right) { return right >> 20; }
 static inline bool ptl_right_is_claimed(uint32_t right) { return right & PTL_RIGHT_CLAIMED; }
 
+/* Can it be a number of the granter's choice? */
+static inline bool ptl_right_is_granted(uint32_t right)
+{
+        return !ptl_right_is_claimed(right) && ptl_right_index(right) != 0;
+}
+
 /* The header's first word. A stamp is never 0, so a clear word is never a header. */
 static inline uint64_t ptl_frame_stamp(uint64_t position)
 {
@@ -149,7 +155,7 @@ struct ptl_rich {
         uint32_t n_rights, n_regions;
         struct ptl_frame_block block;
         struct ptl_frame_right rights[64];
-        struct ptl_frame_region regions[16];
+        struct ptl_frame_region regions[17]; /* the program's, and maybe the bytes */
         const void *bytes; /* WHERE_INLINE: into the body, still hostile */
         uint32_t size;
 };

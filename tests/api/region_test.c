@@ -3,6 +3,15 @@
  */
 #include "api.h"
 
+#ifdef __has_feature /* clang's way of saying it */
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
 static struct ptl_region *new_region(size_t size)
 {
         struct ptl_region *r = NULL;
@@ -82,7 +91,7 @@ TEST(x02_running_out_of_address_space_is_an_outcome)
         struct rlimit small = {.rlim_cur = 256 << 20, .rlim_max = RLIM_INFINITY};
         struct ptl_region *r = (struct ptl_region *)&r;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SANITIZED
         SKIP("a sanitizer needs the address space");
 #endif
         CHECK(setrlimit(RLIMIT_AS, &small) == 0);

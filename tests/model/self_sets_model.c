@@ -227,7 +227,7 @@ static bool not_zero(void *arg)
         const struct line *l = arg;
         char *at = (char *)got.memory + l->offset;
 
-        return l->size == 8 ? ptl_load_relaxed((uint64_t *)at) : ptl_load_relaxed((uint32_t *)at);
+        return l->size == 8 ? ptl_load_relaxed((uint64_t *)(void *)at) : ptl_load_relaxed((uint32_t *)(void *)at);
 }
 
 #define RUN_LINE(type)                                                                             \

@@ -46,7 +46,7 @@ TEST(help_begins_with_examples_and_lists_every_command)
                 CHECK(says(commands[i]));
         for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
                 CHECK_EQ(RUN(&r, NULL, commands[i], "--help"), 0);
-                CHECK(says("xample") || says("Usage") || says("usage"));
+                CHECK(strstr(r.out_text, "xample") || strstr(r.out_text, "sage"));
         }
 }
 

@@ -636,3 +636,49 @@ API_TEST(statistics_count_what_was_sent_and_received)
         CHECK(link.ring_bytes > 0);
         end_echo(&peer, echo);
 }
+
+API_TEST(statistics_of_links_say_how_many_there_are_beyond_the_room)
+{
+        struct peer a, b;
+        ptl_port to_a = start_echo(&a, "a"), to_b = start_echo(&b, "b");
+        struct ptl_link_statistics links[3];
+        size_t n = 0;
+
+        memset(links, 0x55, sizeof links);
+        OK(ptl_link_get_statistics(links, 1, &n));
+        CHECK_EQ(n, 2);
+        CHECK(links[0].peer.pid == a.pid || links[0].peer.pid == b.pid);
+        CHECK_EQ(links[1].lies, 0x5555555555555555);
+        OK(ptl_link_get_statistics(links, 3, &n));
+        CHECK_EQ(n, 2);
+        CHECK(links[0].peer.pid != links[1].peer.pid);
+        end_echo(&a, to_a);
+        end_echo(&b, to_b);
+}
+
+API_TEST(a_trace_is_written_where_it_is_asked_for)
+{
+        struct peer peer;
+        ptl_port echo = start_echo(&peer, "echo"); /* untraced */
+        char path[128], line[1024];
+        int lines = 0;
+        FILE *f;
+
+        end_echo(&peer, echo);
+        OK(ptl_task_leave());
+        snprintf(path, sizeof path, "%s/trace", tst_temp_dir());
+        setenv("PORTOLAN_TRACE", path, 1);
+        peer_start(&peer, "echo", "echo", NULL);
+        unsetenv("PORTOLAN_TRACE");
+        echo = look_up("echo");
+        for (int i = 0; i < 10; i++)
+                call_echo(echo);
+        end_echo(&peer, echo);
+        CHECK((f = fopen(path, "re")));
+        while (fgets(line, sizeof line, f)) {
+                CHECK(strchr(line, '\n'));
+                lines++;
+        }
+        fclose(f);
+        CHECK(lines >= 20); /* each call, each reply */
+}

@@ -406,3 +406,33 @@ API_TEST(a_socket_that_a_killed_server_left_is_no_obstacle)
                 OK(ptl_task_leave());
         }
 }
+
+/* meets NAME: calls 25 times, each time as a new task. */
+PEER(meets)
+{
+        for (int i = 0; i < 25; i++) {
+                call_echo(look_up(argv[1]));
+                OK(ptl_task_leave());
+        }
+        peer_say(NULL, "met");
+        peer_stay();
+}
+
+API_TEST(tasks_that_meet_while_servers_are_killed_meet_all_the_same)
+{
+        enum { N = 3 };
+        struct peer server, peer[N];
+        ptl_port echo = start_echo(&server, "echo");
+
+        for (int i = 0; i < N; i++)
+                peer_start(&peer[i], "meets", "echo", NULL);
+        for (int i = 0; i < 6; i++) {
+                CHECK(kill(server_pid(), SIGKILL) == 0);
+                call_echo(echo);
+        }
+        for (int i = 0; i < N; i++)
+                peer_hear(&peer[i], "met");
+        for (int i = 0; i < N; i++)
+                peer_end(&peer[i]);
+        end_echo(&server, echo);
+}

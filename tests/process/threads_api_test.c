@@ -389,8 +389,11 @@ struct cancelled {
 static int cancelled_receive(struct cancelled *c)
 {
         struct ptl_message m;
+        int outcome = ptl_receive(c->s.port, &m, c->s.deadline);
 
-        return ptl_receive(c->s.port, &m, c->s.deadline);
+        if (outcome == 0)
+                ptl_message_release(&m);
+        return outcome;
 }
 
 static int cancelled_send(struct cancelled *c) { return ptl_send(c->full, "x", 1, c->s.deadline); }
