@@ -88,6 +88,15 @@ static int materialize(struct ptl_region *region)
         return r;
 }
 
+bool ptl_region_freeze(struct ptl_region *region)
+{
+        if (region->references != 1 || region->foreign ||
+            !ptl_memory_freeze(region->fd, &region->data, region->size))
+                return false;
+        region->frozen = true;
+        return true;
+}
+
 /* Gives numbers to those the peer does not have, and collects their descriptors. */
 static int number_fresh(struct ptl_peer *peer, struct ptl_region *const *regions, uint32_t count,
                         struct ptl_frame_region *frames, int *fds, size_t *ret_fresh)

@@ -37,6 +37,9 @@ static inline bool ptl_region_is_shared(const struct ptl_region *region)
 /* A copy of one's own in private memory. -ENOMEM. */
 PTL_MUST_CHECK int ptl_region_copy(const struct ptl_region *region, struct ptl_region **ret_copy);
 
+/* Unmaps it and seals it against all writing; false, and nothing has changed, where others write it. */
+bool ptl_region_freeze(struct ptl_region *region);
+
 /* Gives up a reference; the last unmaps and makes every link forget it. Always NULL. */
 struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *region);
 

@@ -72,6 +72,8 @@ struct ptl_space {
         void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);
         /* ... when a sender that waits for room should try again. */
         void (*room)(struct ptl_space *space);
+        /* ... when something waits for room that did not when the leader went to sleep. */
+        void (*rethink)(struct ptl_space *space);
 };
 
 void ptl_space_init(struct ptl_space *space);

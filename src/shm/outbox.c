@@ -230,6 +230,22 @@ int ptl_memory_share(void *data, size_t size, int *ret_fd)
         return r;
 }
 
+bool ptl_memory_freeze(int fd, void **data, size_t size)
+{
+        size_t whole = page_round(size);
+        void *at = *data;
+
+        munmap(at, whole);
+        *data = NULL;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE) == 0)
+                return true;
+        if (mmap(at, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == at) {
+                madvise(at, whole, MADV_DONTFORK);
+                *data = at;
+        }
+        return false;
+}
+
 void ptl_memory_unmap(void *data, size_t size)
 {
         if (data)

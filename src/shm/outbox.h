@@ -129,5 +129,8 @@ void ptl_memory_unmap(void *data, size_t size);
 /* Puts a sealed memfd with the same bytes in place of private memory: whoever reads it sees no change. */
 PTL_MUST_CHECK int ptl_memory_share(void *data, size_t size, int *ret_fd);
 
+/* Unmaps *data and seals @fd against writing. Where somebody else can write it: maps it again, false. */
+bool ptl_memory_freeze(int fd, void **data, size_t size);
+
 /* Private anonymous memory for large copies. */
 PTL_MUST_CHECK int ptl_memory_private(size_t size, void **ret_data);

@@ -14,6 +14,10 @@ static int add(struct ptl_request *request, const struct ptl_sm_item *item, cons
 {
         struct list *list = request->arg;
 
+        if (!item) {
+                list->count = 0;
+                return 0;
+        }
         if (list->count == list->room) {
                 size_t room = list->room ? 2 * list->room : 16;
                 char *grown = realloc(list->entries, room * list->size);

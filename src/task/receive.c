@@ -112,13 +112,19 @@ int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *wa
         struct ptl_queued *q;
         int r;
 
-        ptl_wait_tick(task);
         q = take(task, want, ret_from);
-        if (PTL_UNLIKELY(!q && deadline == PTL_NOW)) {
+        if (!q) {
+                ptl_wait_tick(task, want);
+                if (want->got)
+                        q = take(task, want, ret_from);
+        }
+        if (PTL_LIKELY(q || want->sunk)) {
+                /* it was there */
+        } else if (PTL_UNLIKELY(deadline != PTL_FOREVER && ptl_deadline_passed(deadline))) {
                 q = look_now(task, want, ret_from);
                 if (!q && !want->sunk)
-                        return PTL_E_EMPTY;
-        } else if (!q) {
+                        return deadline == PTL_NOW ? PTL_E_EMPTY : PTL_E_TIMEOUT;
+        } else {
                 if (PTL_LIKELY(ptl_wait_quick(task, want, deadline))) {
                         if (!want->sunk)
                                 q = take(task, want, ret_from);
@@ -178,22 +184,49 @@ int ptl_receive(ptl_port port, struct ptl_message *ret_message, ptl_time deadlin
         return ptl_receive_with(port, ret_message, 0, deadline);
 }
 
+/* The next one that is there now: queued, or in a ring. */
+static struct ptl_queued *take_more(struct ptl_task *task, ptl_port port, bool in_place,
+                                    ptl_port *ret_from)
+{
+        struct ptl_want want = {.in_place = in_place};
+        struct ptl_queued *q;
+
+        if (resolve(task, port, &want))
+                return NULL;
+        q = take(task, &want, ret_from);
+        if (!q && ptl_wait_drain(task, &want))
+                q = take(task, &want, ret_from);
+        return q;
+}
+
 int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t max, size_t *ret_count,
                       unsigned flags, ptl_time deadline)
 {
+        bool in_place = flags & PTL_IN_PLACE;
+        struct ptl_queued *q;
+        struct ptl_task *task;
+        ptl_port from;
         size_t n = 0;
-        int r;
+        int r = ptl_task_enter(&task);
 
-        if (!ret_messages || !ret_count || max == 0)
-                return PTL_E_INVALID;
-        r = ptl_receive_with(port, &ret_messages[0], flags, deadline);
         if (r)
                 return r;
-        for (n = 1; n < max; n++)
-                if (ptl_receive_with(port, &ret_messages[n], flags, PTL_NOW))
-                        break;
-        *ret_count = n;
-        return 0;
+        if (!ret_messages || !ret_count || max == 0 || flags & ~(unsigned)KNOWN_FLAGS)
+                return PTL_E_INVALID;
+        ptl_lock(&task->space.lock);
+        r = ptl_receive_locked(task, port, in_place, deadline, &q, &from);
+        while (!r && q) {
+                ptl_receive_open(task, q, from, &ret_messages[n++]);
+                q = n < max ? take_more(task, port, in_place, &from) : NULL;
+                if (q) {
+                        task->space.counters.received++;
+                        task->space.counters.received_bytes += q->size;
+                }
+        }
+        ptl_unlock(&task->space.lock);
+        if (!r)
+                *ret_count = n;
+        return r;
 }
 
 void ptl_message_release(struct ptl_message *message)

@@ -53,19 +53,17 @@ bool ptl_send_has_window(struct ptl_entry *e, uint32_t units)
 
 /* --- messages left with ports --- */
 
-static int leave_with(struct ptl_task *task, struct ptl_entry *e, ptl_port notify)
+/* The message is on its way: it is the one that is left with this right. */
+static void leave_with(struct ptl_task *task, struct ptl_entry *e, struct ptl_left *left,
+                       ptl_port notify)
 {
-        struct ptl_left *left = malloc(sizeof *left);
-
-        if (!left)
-                return -ENOMEM;
         *left = (struct ptl_left){.next = task->space.lefts,
                                   .port = ptl_entry_name(e),
                                   .notify = notify,
                                   .sequence = e->sent};
         e->flags |= PTL_ENTRY_LEFT;
         task->space.lefts = left;
-        return 0;
+        ptl_wait_rethink(task); /* a leader that sleeps has not asked to be told */
 }
 
 /* A dead port takes nothing any more: the one who left a message with it hears of that too. */
@@ -168,6 +166,18 @@ static void local_consume(struct ptl_task *task, struct ptl_queued *q, const str
                         ptl_region_unref(&task->space, out->regions[i].region);
 }
 
+/* The message is not sent after all: its reply right never was. */
+static void unmint(struct ptl_task *task, struct ptl_queued *q)
+{
+        struct ptl_entry *e = q->reply ? ptl_space_entry(&task->space, q->reply) : NULL;
+
+        q->reply = PTL_NULL;
+        if (!e)
+                return;
+        ptl_receiver_of(&task->space, e->remote)->onces--;
+        ptl_space_remove(&task->space, e);
+}
+
 static int local_message(struct ptl_task *task, struct ptl_sending *s, struct ptl_queued **ret_queued)
 {
         struct ptl_queued *q = ptl_queued_new(&task->space, s->size);
@@ -190,6 +200,8 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
         if (!r && s->extras)
                 r = local_regions(task, q, s->extras);
         if (r) {
+                unmint(task, q);
+                s->minted = 0;
                 ptl_queued_free(&task->space, q);
                 return r;
         }
@@ -208,13 +220,13 @@ static int send_local(struct ptl_task *task, struct ptl_receiver *receiver, bool
 {
         uint32_t units = ptl_units(s->size);
         struct ptl_queued *q;
+        bool left;
         int r = s->extras ? ptl_carry_check(task, NULL, s->extras) : 0;
 
         if (r)
                 return r;
-        if (!once && !local_fits(receiver, units) && !s->leave)
-                return PTL_E_FULL;
-        if (!once && s->leave && receiver->local > receiver->limit_messages)
+        left = !once && !local_fits(receiver, units);
+        if (left && (!s->leave || receiver->left))
                 return PTL_E_FULL;
         r = local_message(task, s, &q);
         if (r)
@@ -224,7 +236,10 @@ static int send_local(struct ptl_task *task, struct ptl_receiver *receiver, bool
                 receiver->local++;
                 receiver->local_units += units;
         }
-        q->notify = s->leave && receiver->local > receiver->limit_messages ? s->notify : PTL_NULL;
+        if (left) {
+                receiver->left = q->left = true;
+                q->notify = s->notify;
+        }
         ptl_receiver_put(&task->space, receiver, q);
         return 0;
 }
@@ -323,6 +338,7 @@ static int export_regions(struct ptl_peer *peer, const struct ptl_sending *s, st
 {
         struct ptl_region *regions[PTL_LINK_TOGETHER];
         uint32_t n = 0;
+        int r;
 
         for (size_t i = 0; s->extras && i < s->extras->n_regions; i++) {
                 rich->regions[n].how = s->extras->regions[i].how;
@@ -336,7 +352,11 @@ static int export_regions(struct ptl_peer *peer, const struct ptl_sending *s, st
                 regions[n++] = bytes;
         }
         rich->n_regions = n;
-        return n ? ptl_regions_export(peer, regions, n, rich->regions) : 0;
+        r = n ? ptl_regions_export(peer, regions, n, rich->regions) : 0;
+        for (uint32_t i = 0; !r && i < n; i++) /* nothing can fail from here on */
+                if (rich->regions[i].how == PTL_REGION_ISOLATED && rich->regions[i].fresh)
+                        rich->regions[i].frozen = ptl_region_freeze(regions[i]);
+        return r;
 }
 
 /* The link's lock is held; the slot is reserved: nothing can fail behind the exports. */
@@ -443,8 +463,10 @@ static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sendin
 }
 
 /* May a message that finds the queue full be left with the port? One for each right. */
-static int check_leave(const struct ptl_entry *e, const struct ptl_sending *s)
+static int check_leave(struct ptl_task *task, const struct ptl_entry *e, const struct ptl_sending *s)
 {
+        if (s->leave && e->flags & PTL_ENTRY_LEFT)
+                ptl_left_check(task); /* the last one may have been taken */
         return s->leave && !(e->flags & PTL_ENTRY_LEFT) ? 0 : PTL_E_FULL;
 }
 
@@ -452,8 +474,8 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                        struct ptl_region *bytes)
 {
         uint32_t units = ptl_units(s->size);
-        bool leave = false;
         ptl_port name = ptl_entry_name(e);
+        struct ptl_left *left = NULL;
         int r;
 
         if (PTL_UNLIKELY(s->block >= 0 && s->block_peer != e->peer))
@@ -464,19 +486,25 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                         return r;
         }
         if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_send_has_window(e, units))) {
-                r = check_leave(e, s);
+                r = check_leave(task, e, s);
                 if (r)
                         return r;
-                leave = true;
+                left = malloc(sizeof *left);
+                if (!left)
+                        return -ENOMEM;
         }
         r = write_message(task, e, s, bytes);
-        if (PTL_UNLIKELY(r))
+        if (PTL_UNLIKELY(r)) {
+                free(left);
                 return r;
+        }
         commit(task, e, s, units);
-        if (PTL_UNLIKELY(leave)) {
+        if (PTL_UNLIKELY(left != NULL)) {
                 e = ptl_space_entry(&task->space, name);
                 if (e)
-                        return leave_with(task, e, s->notify);
+                        leave_with(task, e, left, s->notify);
+                else
+                        free(left);
         }
         return 0;
 }
@@ -538,12 +566,13 @@ struct room_wait {
         struct ptl_sending *sending;
         struct ptl_region *bytes;
         int outcome;
-        /* For the hint: what the peer's words were. */
+        bool done; /* the check is asked again after it said yes */
+        /* For the hint: words of the peer's, as they were before the attempt. */
         const _Atomic uint64_t *consumed, *taken;
-        uint64_t saw_consumed, saw_taken;
+        uint64_t saw_consumed;
+        uint32_t saw_taken, enough; /* messages to be taken before another attempt is worth while */
 };
 
-/* Remembers the words whose change makes another attempt worth while. */
 static void remember_words(struct ptl_task *task, struct room_wait *w)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, w->port);
@@ -555,19 +584,21 @@ static void remember_words(struct ptl_task *task, struct room_wait *w)
         w->consumed = &ptl_outbox_head(&link->peer)->consumed;
         w->taken = ptl_outbox_taken(&link->peer, ptl_right_is_claimed(e->remote)) +
                    ptl_right_index(e->remote);
-        w->saw_consumed = link->tx.consumed;
-        w->saw_taken = (uint64_t)e->taken_units << 32 | e->taken;
+        w->saw_consumed = ptl_load_relaxed(w->consumed); /* relaxed: hints */
+        w->saw_taken = (uint32_t)ptl_load_relaxed(w->taken); /* relaxed: hints */
+        w->enough = e->limit_messages / 8 + 1;
 }
 
 static bool room_check(struct ptl_task *task, struct ptl_waiter *waiter)
 {
         struct room_wait *w = PTL_CONTAINER(waiter, struct room_wait, waiter);
 
-        w->outcome = attempt(task, w->port, w->sending, w->bytes);
-        if (w->outcome != PTL_E_FULL)
+        if (w->done)
                 return true;
         remember_words(task, w);
-        return false;
+        w->outcome = attempt(task, w->port, w->sending, w->bytes);
+        w->done = w->outcome != PTL_E_FULL;
+        return w->done;
 }
 
 /* The peer cannot be unlinked while we poll (W3: only the leader unlinks), so its words are there. */
@@ -575,8 +606,9 @@ static bool room_hint(const struct ptl_waiter *waiter)
 {
         const struct room_wait *w = PTL_CONTAINER(waiter, struct room_wait, waiter);
 
-        return w->consumed && (ptl_load_relaxed(w->consumed) != w->saw_consumed || /* relaxed: hints */
-                               ptl_load_relaxed(w->taken) != w->saw_taken);        /* relaxed: hints */
+        return w->consumed &&
+               (ptl_load_relaxed(w->consumed) - w->saw_consumed >= 8192 || /* relaxed: hints */
+                (uint32_t)ptl_load_relaxed(w->taken) - w->saw_taken >= w->enough); /* relaxed: hints */
 }
 
 static int wait_and_send(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
@@ -620,6 +652,7 @@ struct block_wait {
         size_t size;
         int slot;
         int outcome;
+        bool done;
         struct ptl_peer *peer;
 };
 
@@ -630,6 +663,9 @@ static bool block_check(struct ptl_task *task, struct ptl_waiter *waiter)
         struct ptl_entry *e = ptl_space_entry(&task->space, w->port);
         struct ptl_link *link;
 
+        if (w->done)
+                return true;
+        w->done = true;
         w->outcome = 0;
         w->slot = -1;
         if (!e || !e->peer || e->rights & PTL_RIGHT_DEAD)
@@ -644,13 +680,15 @@ static bool block_check(struct ptl_task *task, struct ptl_waiter *waiter)
                 w->outcome = w->slot;
         else if (w->slot >= 0)
                 w->peer = ptl_peer_ref(e->peer);
-        return w->outcome != PTL_E_FULL;
+        w->done = w->outcome != PTL_E_FULL;
+        return w->done;
 }
 
+/* Blocks come back in any order: a few looks apart, asking again is what tells. */
 static bool block_hint(const struct ptl_waiter *waiter)
 {
         (void)waiter;
-        return true; /* asking again is what tells */
+        return false;
 }
 
 int ptl_block_reserve(struct ptl_task *task, ptl_port port, size_t size, ptl_time deadline,
@@ -799,7 +837,7 @@ int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
         if (PTL_UNLIKELY(!data && size))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        ptl_wait_tick(task);
+        ptl_wait_tick(task, NULL);
         if (PTL_UNLIKELY(!send_quick(task, port, data, size, NULL, &s)))
                 r = ptl_send_locked(task, port, &s, deadline);
         ptl_unlock(&task->space.lock);

@@ -13,13 +13,14 @@
 
 enum {
         RETRY_MS = 5,
+        LATER_MS = 1000,         /* while names are published and there is no server */
         START_PATIENCE_MS = 5000, /* for a server that we started, until it answers */
         ANSWER_PATIENCE_MS = 10000,
 };
 
 void ptl_server_init(struct ptl_server *server)
 {
-        *server = (struct ptl_server){.socket = -EBADF, .retry_at = PTL_FOREVER};
+        *server = (struct ptl_server){.socket = -EBADF, .starter = -EBADF, .retry_at = PTL_FOREVER};
 }
 
 ptl_time ptl_server_due(const struct ptl_server *server)
@@ -97,18 +98,24 @@ static void disconnect(struct ptl_task *task)
         s->socket = ptl_close(s->socket);
 }
 
-static void give_up(struct ptl_task *task, int outcome)
+static void retry_in(struct ptl_task *task, int ms)
 {
-        disconnect(task);
-        task->server.state = PTL_SERVER_OFF;
-        task->server.started_one = false;
-        finish_all(task, outcome);
+        task->server.state = PTL_SERVER_CONNECTING;
+        task->server.retry_at = ptl_after_ms(ms);
+        ptl_wait_rethink(task); /* a leader that sleeps knows nothing of this time */
 }
 
-static void retry_soon(struct ptl_server *s)
+/* Names are to be back when a server is: whoever has published goes on looking for one. */
+static void give_up(struct ptl_task *task, int outcome)
 {
-        s->state = PTL_SERVER_CONNECTING;
-        s->retry_at = ptl_after_ms(RETRY_MS);
+        struct ptl_server *s = &task->server;
+
+        disconnect(task);
+        s->state = PTL_SERVER_OFF;
+        s->started_one = false;
+        finish_all(task, outcome);
+        if (s->published || s->watches)
+                retry_in(task, LATER_MS);
 }
 
 /* Is it run by root or by us? Others could read and forge whatever goes through it. */
@@ -157,14 +164,11 @@ static int start_one(struct ptl_server *s, enum ptl_server_kind kind)
 
         if (kind == PTL_SERVER_SYSTEM)
                 return PTL_E_NO_SERVER;
-        if (s->started_one) {
-                if (s->starter && ptl_spawn_failed(&s->starter))
-                        return PTL_E_NO_SERVER;
-                return 0; /* it is on its way */
-        }
+        if (s->started_one)
+                return ptl_spawn_failed(&s->starter) ? PTL_E_NO_SERVER : 0; /* 0: it is on its way */
         r = ptl_server_directory_make(s->path);
         if (r)
-                return r;
+                return r == -ENOENT || r == -ENOTDIR ? PTL_E_NO_SERVER : r;
         s->started_one = true;
         return ptl_spawn_server(s->path, &s->starter);
 }
@@ -181,7 +185,7 @@ static void connect_now(struct ptl_task *task)
         if (r == -ENOENT || r == -ECONNREFUSED || r == -EAGAIN) {
                 r = r == -EAGAIN ? 0 : start_one(s, kind); /* EAGAIN: its backlog is full */
                 if (!r && ptl_now() < s->give_up_at)
-                        retry_soon(s);
+                        retry_in(task, RETRY_MS);
                 else
                         give_up(task, r ? r : PTL_E_NO_SERVER);
                 return;
@@ -192,7 +196,7 @@ static void connect_now(struct ptl_task *task)
                 r = greet(task);
         if (r == -EPIPE || r == -ECONNRESET) {
                 disconnect(task);
-                retry_soon(s);
+                retry_in(task, RETRY_MS);
         } else if (r) {
                 give_up(task, r == -EACCES || r == -EPERM ? PTL_E_REFUSED : r);
         } else {
@@ -215,8 +219,10 @@ void ptl_server_step(struct ptl_task *task)
         struct ptl_server *s = &task->server;
 
         if (s->state == PTL_SERVER_CONNECTING && ptl_now() >= s->retry_at) {
-                if (s->starter)
-                        (void)ptl_spawn_failed(&s->starter);
+                if (s->give_up_at < ptl_now()) { /* a new try, after a while without a server */
+                        s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
+                        s->started_one = false;
+                }
                 connect_now(task);
         }
 }
@@ -227,11 +233,16 @@ static void lost(struct ptl_task *task)
         struct ptl_server *s = &task->server;
 
         disconnect(task);
-        for (struct ptl_request *r = s->requests; r; r = r->next)
+        for (struct ptl_request *r = s->requests; r; r = r->next) {
                 r->sent = false;
-        if (s->state == PTL_SERVER_GREETING) { /* it left just as we came */
-                s->started_one = false;
-                retry_soon(s);
+                if (r->item)
+                        (void)!r->item(r, NULL, NULL); /* what was listed is listed again */
+        }
+        if (s->state == PTL_SERVER_GREETING && ptl_now() < s->give_up_at) {
+                s->started_one = false; /* it left just as we came */
+                retry_in(task, RETRY_MS);
+        } else if (s->state == PTL_SERVER_GREETING) {
+                give_up(task, PTL_E_NO_SERVER);
         } else if (s->published || s->watches || s->requests) {
                 begin(task);
         } else {
@@ -278,8 +289,7 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
         s->started_one = false;
         s->identity = w->server;
         task->identity = w->you;
-        if (s->starter)
-                (void)ptl_spawn_failed(&s->starter);
+        s->starter = ptl_close(s->starter);
         if (again || s->published)
                 assert_names(task);
         send_unsent(task);
@@ -306,9 +316,9 @@ static void named(struct ptl_task *task, const struct ptl_server_msg *msg)
 /* The server saw the process end; its socket may be held open by a child that knows nothing of us. */
 static void died(struct ptl_task *task, struct ptl_task_id id)
 {
-        struct ptl_peer *peer = ptl_task_find_peer(task, id);
+        struct ptl_peer *peer;
 
-        if (peer)
+        while ((peer = ptl_task_find_peer(task, id)))
                 ptl_task_unlink(task, peer);
 }
 
@@ -384,8 +394,11 @@ void ptl_server_input(struct ptl_task *task)
                 int fd = -EBADF;
                 int r = ptl_socket_receive(s->socket, packet, sizeof packet, &size, &fd, 1, &n_fds);
 
-                if (r == -EAGAIN)
+                if (r == -EAGAIN) {
+                        if (s->state == PTL_SERVER_READY)
+                                send_unsent(task); /* what found its queue full */
                         return;
+                }
                 if (r == -ECONNRESET || (!r && size == 0)) {
                         lost(task);
                         return;
@@ -460,7 +473,6 @@ void ptl_server_fini(struct ptl_task *task, bool forked)
                 s->watches = w->next;
                 free(w);
         }
-        if (s->starter && !forked)
-                (void)ptl_spawn_failed(&s->starter);
+        s->starter = ptl_close(s->starter);
         ptl_server_init(s);
 }

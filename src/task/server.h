@@ -30,7 +30,7 @@ struct ptl_request {
         int answer_fd;                /* the caller's when done */
         bool sent, done;
         int outcome; /* when done: 0, or why there is no answer */
-        /* Called for each ITEM. */
+        /* Called for each ITEM; with NULL when the list begins again, at another server. */
         int (*item)(struct ptl_request *request, const struct ptl_sm_item *item, const char *name);
         void *arg;
 };
@@ -56,7 +56,7 @@ struct ptl_server {
         int socket;
         uint32_t serial;
         ptl_time retry_at, give_up_at;
-        int starter; /* PID of the portoland that we started, until reaped; 0 none */
+        int starter; /* a pipe that ends with the portoland we started; -EBADF none */
         bool started_one;
         struct ptl_identity identity; /* the server's */
         struct ptl_request *requests;

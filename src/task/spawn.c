@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +20,8 @@ enum { STACK = 64 << 10 };
 struct start {
         const char *program;
         char *const *arguments;
+        char *stack; /* the lower of two: the server's */
+        int pipe;
 };
 
 static bool is_program(const char *path) { return access(path, X_OK) == 0; }
@@ -66,54 +69,78 @@ static bool find(char *path, size_t room)
         return find_beside(self, path, room);
 }
 
-/* Shares the caller's memory until it execs (CLONE_VFORK): calls nothing that could take a lock. */
-static int child(void *arg)
+/* The server itself. Shares memory with the program until it execs (CLONE_VFORK): it calls nothing that
+ * could take a lock. */
+static int server(void *arg)
 {
         const struct start *s = arg;
 
+        fcntl(s->pipe, F_SETFD, 0); /* its end tells of the server's */
         execve(s->program, s->arguments, environ);
         _exit(127);
 }
 
-/* Signals wait meanwhile: a handler of the program must not run in the child. */
-static int start_process(struct start *s, int *ret_pid)
+/* The process between: the kernel gives what execs an exit signal again, but this one never does. */
+static int between(void *arg)
 {
-        ptl_cleanup(ptl_freep) char *stack = malloc(STACK);
-        sigset_t all, old;
-        int pid;
+        struct start *s = arg;
 
-        if (!stack)
-                return -ENOMEM;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
-        pid = clone(child, (char *)((uintptr_t)(stack + STACK) & ~(uintptr_t)63),
-                    CLONE_VM | CLONE_VFORK, s);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (pid < 0)
-                return -errno;
-        *ret_pid = pid;
-        return 0;
+        clone(server, s->stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, s);
+        _exit(0);
 }
 
-int ptl_spawn_server(const char *path, int *ret_pid)
+/* Signals wait meanwhile: a handler of the program must not run in a child. */
+static int start_processes(struct start *s)
+{
+        ptl_cleanup(ptl_freep) char *stacks = aligned_alloc(64, 2 * STACK);
+        sigset_t all, old;
+        int pid, r = 0;
+
+        if (!stacks)
+                return -ENOMEM;
+        s->stack = stacks;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        pid = clone(between, stacks + 2 * STACK, CLONE_VM | CLONE_VFORK, s);
+        if (pid < 0)
+                r = -errno;
+        else
+                while (waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
+                        ;
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        return r;
+}
+
+int ptl_spawn_server(const char *path, int *ret_pipe)
 {
         char program[1100];
         char *arguments[] = {program, (char *)"--background", (char *)"--idle-exit", (char *)"30",
                              (char *)"--socket", (char *)(uintptr_t)path, NULL};
         struct start s = {.program = program, .arguments = arguments};
+        int ends[2], r;
 
         if (!find(program, sizeof program))
                 return PTL_E_NO_SERVER;
-        return start_process(&s, ret_pid);
+        if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+                return -errno;
+        s.pipe = ends[1];
+        r = start_processes(&s);
+        ptl_close(ends[1]);
+        if (r)
+                ptl_close(ends[0]);
+        else
+                *ret_pipe = ends[0];
+        return r;
 }
 
-int ptl_spawn_failed(int *pid)
+bool ptl_spawn_failed(int *pipe)
 {
         PTL_NO_CANCEL;
-        int status = 0, r = waitpid(*pid, &status, __WALL | WNOHANG);
+        char byte;
 
-        if (r == 0)
-                return 0;
-        *pid = 0;
-        return r < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        if (*pipe < 0)
+                return true;
+        if (read(*pipe, &byte, 1) == 0)
+                *pipe = ptl_close(*pipe); /* ended: connecting once more tells how */
+        return false;
 }

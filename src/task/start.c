@@ -45,6 +45,11 @@ static void on_room(struct ptl_space *space)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
 }
 
+static void on_rethink(struct ptl_space *space)
+{
+        ptl_wait_rethink(PTL_CONTAINER(space, struct ptl_task, space));
+}
+
 /* A word that the kernel clears in a child: forks that pass our handlers by are noticed by it. */
 static int make_alive(struct ptl_task *task)
 {
@@ -163,6 +168,7 @@ static int start_locked(struct ptl_task *task)
         register_fork();
         task->space.ready = on_ready;
         task->space.room = on_room;
+        task->space.rethink = on_rethink;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->space.epoch++;
         task->started = true;

@@ -15,6 +15,8 @@ enum {
         POLL_FLOOR_NS = 2000,
         LOOK_NS = 1000000,   /* a thread that never sleeps looks at the epoll set this often */
         LOOKS_BETWEEN_CLOCKS = 32,
+        LOOKS_BETWEEN_HINTS = 8, /* each takes the line from the peer that counts there */
+        LOOKS_FOR_ROOM = 512,    /* then an attempt, whatever the hint says */
         CALLS_BETWEEN_CLOCKS = 32,
         FRAMES_A_TURN = 64,
         TURNS_OF_A_LOOK = 16, /* enough for what a ring of the first level holds */
@@ -84,6 +86,12 @@ static void signal_waiter(struct ptl_task *task, struct ptl_waiter *waiter)
                 ptl_event_raise(w->kick);
 }
 
+void ptl_wait_rethink(struct ptl_task *task)
+{
+        if (task->wait.leader)
+                signal_waiter(task, task->wait.leader);
+}
+
 /* W1: leadership goes to any other waiter, which looks for itself when it is signalled. */
 static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
 {
@@ -100,6 +108,8 @@ static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
                 w->leader = w->waiters;
                 signal_waiter(task, w->waiters);
                 ptl_futex_wake(&w->waiters->signal, 1);
+        } else if (w->pollable) {
+                ptl_wait_arm_all(task);
         }
 }
 
@@ -280,7 +290,12 @@ static void event(struct ptl_task *task, const struct epoll_event *ev)
                 if (peer->reaped)
                         return;
                 peer->link.bells_heard++;
-                ptl_wait_heat(task, peer);
+                if (ptl_link_state(&peer->link) == PTL_LINK_INTRODUCED)
+                        socket_event(task, peer); /* its HELLO came before its first ring */
+                else
+                        ptl_wait_heat(task, peer);
+                if (!peer->reaped && ptl_control_is_pending(peer))
+                        ptl_control_flush(peer); /* a ring for room */
                 return;
         case TAG_SOCKET:
                 if (!peer->reaped)
@@ -363,7 +378,7 @@ static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
         return any;
 }
 
-void ptl_wait_tick(struct ptl_task *task)
+void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want)
 {
         struct ptl_wait_state *w = &task->wait;
 
@@ -373,7 +388,8 @@ void ptl_wait_tick(struct ptl_task *task)
         if (ptl_now() - w->looked < LOOK_NS)
                 return;
         collect(task, 0);
-        drain_hot(task, NULL);
+        if (!want || !want->got)
+                drain_hot(task, want);
 }
 
 /* Cold links that have something, found without a system call. */
@@ -398,6 +414,11 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 heat_ready(task);
         for (int i = 0; i < TURNS_OF_A_LOOK && !is_satisfied(want) && drain_hot(task, want); i++)
                 ;
+}
+
+bool ptl_wait_drain(struct ptl_task *task, struct ptl_want *want)
+{
+        return !task->wait.leader && drain_hot(task, want);
 }
 
 void ptl_wait_catch_up(struct ptl_task *task)
@@ -440,7 +461,8 @@ static bool poll_hot(struct ptl_task *task, const struct ptl_waiter *waiter, ptl
                 for (uint32_t i = 0; i < n; i++)
                         if (ptl_ring_ready(&peers[i]->link.rx))
                                 return true;
-                if (waiter->hint && waiter->hint(waiter))
+                if (waiter->hint && k % LOOKS_BETWEEN_HINTS == 0 &&
+                    (waiter->hint(waiter) || k >= LOOKS_FOR_ROOM))
                         return true;
                 if (ptl_load_relaxed(&w->poke)) /* relaxed: the lock is taken next */
                         return true;
@@ -539,6 +561,8 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 
         ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
         w->polled = false;
+        if (++w->since_look % 8 == 0 && ptl_now() - w->looked >= LOOK_NS)
+                collect(task, 0); /* whatever polling finds, newcomers and deaths are seen */
         if (drain_hot(task, want))
                 return;
         if (spin || (w->how == PTL_WAIT_ADAPTIVE && !polled && w->hot && !polling_is_pointless(w))) {
@@ -585,6 +609,8 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
                         if (is_satisfied(want)) {
                                 task->space.counters.polls_won += k > 1;
                                 w->poll_ns = w->poll_max_ns;
+                                if (PTL_UNLIKELY(w->pollable))
+                                        ptl_wait_arm_all(task);
                                 return true;
                         }
                         if (want->receiver ? want->receiver->head != NULL : true)
@@ -621,10 +647,13 @@ int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         while (!(done = waiter->check(task, waiter)) && !ptl_deadline_passed(deadline)) {
                 if (!w->leader)
                         w->leader = waiter;
-                if (w->leader == waiter)
+                if (w->leader == waiter) {
                         lead(task, waiter, deadline);
-                else
-                        follow(task, waiter, deadline);
+                        continue;
+                }
+                if (waiter->kind == PTL_WAITS_ROOM)
+                        ptl_wait_rethink(task); /* it may sleep without having asked for room */
+                follow(task, waiter, deadline);
         }
         leave(task, waiter);
         return done ? 0 : PTL_E_TIMEOUT;
@@ -637,6 +666,11 @@ void ptl_wait_arm_all(struct ptl_task *task)
         for (uint32_t i = 0; i < w->hot; i++)
                 arm(w, w->hot_peers[i]);
         ptl_fence_seq_cst(); /* E3 */
+        for (uint32_t i = 0; i < w->hot; i++)
+                if (is_ready(w->hot_peers[i])) {
+                        ptl_event_raise(w->kick); /* it came before the arming: nobody rings for it */
+                        return;
+                }
 }
 
 bool ptl_wait_stay_armed(struct ptl_task *task)

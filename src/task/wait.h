@@ -83,11 +83,19 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
  * nothing if another thread leads. */
 void ptl_wait_look(struct ptl_task *task, struct ptl_want *want);
 
+/* Takes from the rings of hot links without a system call; whether there was anything. */
+bool ptl_wait_drain(struct ptl_task *task, struct ptl_want *want);
+
 /* Takes in what newcomers have sent by now. The lock is held. */
 void ptl_wait_catch_up(struct ptl_task *task);
 
-/* Now and then, for a thread that never sleeps: looks at the epoll set if that was a ms ago. */
-void ptl_wait_tick(struct ptl_task *task);
+/* Now and then, for a thread that never sleeps: looks at the epoll set if that was a ms ago, and then at
+ * the rings, for @want if it is given. */
+void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want);
+
+/* The leader may sleep on assumptions that no longer hold (a new sender waits for room, a retry is due
+ * earlier): it looks again. */
+void ptl_wait_rethink(struct ptl_task *task);
 
 /* From now on this link is polled. */
 void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer);
