@@ -16,11 +16,10 @@
  * What is taken out:            spin-expect-fail: -DSENDER_DOES_NOT_LOOK
  *                               spin-expect-fail: -DOPENED_AND_NOT_LOOKED
  *                               spin-expect-fail: -DHELLO_AFTER_THE_LOOK
- *                               spin-expect-fail: -DBORN_UNARMED
+ *                               spin-expect-fail: -DLEFT_COLD_AS_BORN
  *                               spin-expect-fail: -DHELLO_OF_THE_DEAD_UNREAD
  * spin-cc: -DSAFETY -DNOREDUCE -DCOLLAPSE
  * spin-pan: -m200000 -E
- * spin-quick: -DN=1
  */
 #ifndef N
 #define N 2
@@ -59,9 +58,7 @@ inline greet(me)
 inline take_introduction(me)
 {
         atomic { end_way[me] = false; has_end[me] = true }
-#ifndef BORN_UNARMED
         armed[me] = true;
-#endif
 #ifndef HELLO_AFTER_THE_LOOK
         greet(me)
 #endif
@@ -103,10 +100,13 @@ inline socket_event(me)
         if
         :: atomic { hello[OTHER] -> hello[OTHER] = false };
                 open[me] = true;
-                drain(me); /* whoever opens the link looks */
-                if /* polled from now on, or left cold and armed since birth */
+                if /* polled from now on, or (no memory to poll it) armed afresh and looked at */
                 :: hot[me] = true
-                :: skip
+                :: true ->
+#ifndef LEFT_COLD_AS_BORN
+                        armed[me] = true;
+#endif
+                        drain(me)
                 fi
         :: !hello[OTHER] && (HUNG_UP(OTHER)) ->
                 if

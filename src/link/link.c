@@ -253,25 +253,25 @@ static uint32_t clock_cost(void)
 }
 
 /*
- * A word that the peer has stored to since we last loaded it lies in the peer's cache: how long a load
- * of it takes tells how far away that is. The last few such times are kept and the longest believed,
- * since to take far for near costs ten times more than the other way round (PEERS).
+ * How far away is the peer? The word that says the oldest block came back was looked at in vain before;
+ * if it says so now, the line came from the peer's cache, and the load took as long as that takes. The
+ * longest of the last few is believed: to take far for near costs ten times more than the other way
+ * round (PEERS).
  */
 static void sample_distance(struct ptl_link *link)
 {
-        uint32_t cost = clock_cost(), longest = 0;
-        uint64_t seen;
+        const struct ptl_pool *pool = link->pool;
+        uint32_t cost = clock_cost(), longest = 0, seen;
         ptl_time begun;
 
-        if (!link->peer.base)
+        if (!pool->returned || pool->slots[pool->oldest].state != PTL_SLOT_OUT)
                 return;
         begun = ptl_now();
-        seen = ptl_load_acquire(&ptl_outbox_head(&link->peer)->consumed); /* pairs with E2: only timed */
-        begun = ptl_now() - begun;
-        if (seen == link->sampled || begun < cost + 10 || begun > 3000)
-                return; /* not stored to since, or we were interrupted */
-        link->sampled = seen;
-        link->samples[link->n_samples++ % PTL_LINK_SAMPLES] = (uint16_t)(begun - cost);
+        seen = ptl_load_acquire(&pool->returned[pool->oldest]); /* E4; here only timed */
+        begun = ptl_now() - begun - cost;
+        if (seen != pool->slots[pool->oldest].uses || begun > 3000)
+                return; /* not back yet, or we were interrupted */
+        link->samples[link->n_samples++ % PTL_LINK_SAMPLES] = (uint16_t)(begun > 1 ? begun : 1);
         for (int i = 0; i < PTL_LINK_SAMPLES; i++)
                 longest = link->samples[i] > longest ? link->samples[i] : longest;
         link->distance_ns = link->n_samples < PTL_LINK_SAMPLES ? 0 : longest;

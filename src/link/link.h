@@ -28,7 +28,7 @@ enum {
         PTL_LINK_HOLDS = 64,       /* frames read in place and not released, at most */
         PTL_LINK_TOGETHER = 17,    /* descriptors in one packet: a message's regions and its bytes */
         PTL_LINK_SAMPLES = 4,      /* times of cache-line transfers that are remembered */
-        PTL_NEAR_NS = 130,         /* a cache-line transfer that took no longer is near */
+        PTL_NEAR_NS = 110,         /* a cache-line transfer that took no longer is near */
 };
 
 /* Frames that the program reads in place; their bytes are not given back yet. */
@@ -46,7 +46,6 @@ struct ptl_link {
         struct ptl_pool *pool; /* NULL until the first block */
         uint32_t pool_reserved; /* bytes */
         uint32_t distance_ns;   /* of a cache line between us; 0: not known */
-        uint64_t sampled;       /* the word that was timed last */
         uint16_t samples[4];    /* PTL_LINK_SAMPLES */
         uint32_t n_samples;
         uint64_t tickets_sent, tickets_acknowledged;

@@ -139,12 +139,14 @@ static inline uint32_t ptl_frame_length(uint64_t word) { return (uint32_t)word >
 static inline unsigned ptl_frame_kind_of(uint64_t word) { return word & 0xff; }
 
 /*
- * Where the frame after this one begins. Up to two lines a frame fills whole lines, so that its
- * transfer takes no line twice; a larger one would touch one line more.
+ * Where the frame after this one begins. A frame of more than half a line and up to two fills whole
+ * lines, so that its transfer takes no line twice. A larger one would touch one line more for that; a
+ * smaller one shares its line with the next, whose clear word then costs no line of its own.
  */
 static inline uint64_t ptl_frame_end(uint64_t position, uint32_t length)
 {
-        uint64_t end = position + PTL_FRAME_HEAD + length, align = PTL_FRAME_HEAD + length <= 128 ? 64 : 8;
+        uint64_t end = position + PTL_FRAME_HEAD + length;
+        uint64_t align = PTL_FRAME_HEAD + length - 33 <= 128 - 33 ? 64 : 8; /* 33 to 128 bytes */
 
         return (end + align - 1) & ~(align - 1);
 }
