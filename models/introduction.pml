@@ -20,6 +20,7 @@
  *                               spin-expect-fail: -DHELLO_OF_THE_DEAD_UNREAD
  * spin-cc: -DSAFETY -DNOREDUCE -DCOLLAPSE
  * spin-pan: -m200000 -E
+ * spin-quick: -DN=2
  */
 #ifndef N
 #define N 2

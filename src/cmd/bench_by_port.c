@@ -76,6 +76,25 @@ static inline const void *ask(struct bench_side *side, const void *data, size_t 
 
 static inline void asked(struct bench_side *side) {}
 
+/* The reply read where the server wrote it, as the reference ring's client reads it. */
+static inline const void *ask_in_place(struct bench_side *side, const void *data, size_t size,
+                                       size_t *ret_size)
+{
+        struct ptl_outgoing out = {.data = data, .size = size};
+        struct ptl_message *m = &ports.messages[0];
+
+        if (bench_outcome(side, ptl_call_message(ports.port, &out, m, PTL_IN_PLACE, PTL_FOREVER),
+                          "ptl_call_message"))
+                return NULL;
+        *ret_size = m->size;
+        return m->data;
+}
+
+static inline void asked_in_place(struct bench_side *side)
+{
+        ptl_message_release(&ports.messages[0]);
+}
+
 static inline const void *take(struct bench_side *side, size_t *ret_size)
 {
         struct ptl_message *m = &ports.messages[0];
@@ -169,6 +188,9 @@ static int port_run(struct bench_side *side)
 {
         static const struct bench_ways single = {
                 .ask = ask, .asked = asked, .take = take, .answer = answer, .drop = drop, .put = put,
+        }, in_place = {
+                .ask = ask_in_place, .asked = asked_in_place, .take = take, .answer = answer,
+                .drop = drop, .put = put,
         }, batched = {
                 .take = take_of_batch, .drop = drop_of_batch, .put = put, .put_batch = put_batch,
         }, loaned = {
@@ -185,7 +207,7 @@ static int port_run(struct bench_side *side)
                 return side->is_peer ? bench_take_loop(side, &loaned) : bench_put_loop(side, &loaned);
         if (side->order.batch > 1)
                 return side->is_peer ? bench_take_loop(side, &batched) : bench_put_loop(side, &batched);
-        return bench_loop(side, &single);
+        return bench_loop(side, ports.flags ? &in_place : &single);
 }
 
 const struct bench_subject_calls bench_port_calls = {port_open, port_run, port_close};

@@ -213,29 +213,6 @@ void ptl_hold_end(struct ptl_link *link, unsigned slot)
         ptl_link_consume(link);
 }
 
-/* The peer wants room: look with a fence once a quarter of the ring, which cannot miss a sleeper that
- * needs less than half of it, and without one every time, which is free and mostly enough. */
-static void offer_room(struct ptl_link *link, uint64_t consumed)
-{
-        const struct ptl_bell_words *peer = &ptl_outbox_head(&link->peer)->bell;
-
-        if (consumed - link->room_mark >= link->rx.size / 4) {
-                link->room_mark = consumed;
-                ptl_fence_seq_cst(); /* E3 */
-        }
-        if (PTL_UNLIKELY(ptl_bell_room_due(peer, &link->ringer)))
-                ptl_link_ring(link);
-}
-
-void ptl_link_consume(struct ptl_link *link)
-{
-        struct ptl_holds *h = &link->holds;
-        uint64_t upto = h->count ? h->start[h->first] : link->rx.position;
-
-        ptl_ring_consume(&link->rx, upto);
-        offer_room(link, upto);
-}
-
 /* What reading the clock twice costs by itself. */
 static uint32_t clock_cost(void)
 {

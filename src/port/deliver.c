@@ -355,6 +355,37 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
+/* A plain frame as a message: read in place where that is wanted and possible, else copied. */
+static inline struct ptl_queued *queued_plain(struct ptl_peer *peer, const struct ptl_frame *f,
+                                              bool in_place)
+{
+        int hold = in_place && f->length ? ptl_hold_begin(&peer->link, f->position) : -1;
+        struct ptl_queued *q = ptl_queued_new(peer->space, hold >= 0 ? 0 : f->length);
+
+        if (PTL_UNLIKELY(!q)) {
+                if (hold >= 0)
+                        ptl_hold_end(&peer->link, (unsigned)hold);
+                return NULL;
+        }
+        if (hold >= 0) {
+                q->data = (void *)(uintptr_t)f->body;
+                q->bytes = PTL_BYTES_HOLD;
+                q->slot = (uint32_t)hold;
+        } else {
+                memcpy(q->data, f->body, f->length);
+        }
+        q->size = f->length;
+        q->peer = ptl_peer_ref(peer);
+        return q;
+}
+
+static inline void sink(struct ptl_frame *f, struct ptl_want *want)
+{
+        memcpy(want->sink, f->body, f->length < want->sink_room ? f->length : want->sink_room);
+        want->sunk_size = f->length;
+        want->sunk = true;
+}
+
 /*
  * What most frames are: bytes in the ring for the port that is waited for. Everything that is not plain
  * about it is left to message(), with nothing done.
@@ -362,14 +393,34 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
 static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
 {
         struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
+        uint32_t units = ptl_units(f->length), token = f->head.token;
+        struct ptl_queued *q;
 
-        if (PTL_UNLIKELY(!g || !want->sink || !is_wanted(want, g->receiver) || f->head.token ||
-                         f->head.aux & 0x80000000u || g->kind != PTL_GRANT_ONCE))
+        if (PTL_UNLIKELY(!g || !is_wanted(want, g->receiver) || f->head.aux & 0x80000000u ||
+                         (token && !ptl_right_is_granted(token))))
                 return false;
-        memcpy(want->sink, f->body, f->length < want->sink_room ? f->length : want->sink_room);
-        want->sunk_size = f->length;
-        want->sunk = true;
-        ptl_grant_free(g);
+        if (g->kind == PTL_GRANT_ONCE && want->sink && !token) {
+                sink(f, want);
+                ptl_grant_free(g);
+                return true;
+        }
+        q = queued_plain(peer, f, want->in_place);
+        if (PTL_UNLIKELY(!q))
+                return false;
+        if (PTL_UNLIKELY(!count_arrival(g, units))) {
+                ptl_queued_free(peer->space, q);
+                return false; /* message() says what that is */
+        }
+        q->kind = f->head.aux;
+        q->units = units;
+        q->reply = token;
+        g->receiver->received++;
+        want->got = q;
+        want->from = g->receiver;
+        if (g->kind == PTL_GRANT_ONCE)
+                ptl_grant_free(g);
+        else
+                ptl_grant_taken(g, units);
         return true;
 }
 

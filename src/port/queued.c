@@ -4,7 +4,7 @@
 #include "port/regions.h"
 #include <string.h>
 
-enum { CELL = 512, CELLS_KEPT = 256 };
+enum { CELL = 1280, CELLS_KEPT = 128 };
 
 struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room)
 {

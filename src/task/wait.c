@@ -595,10 +595,11 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
         bool spin = w->how == PTL_WAIT_SPIN;
         ptl_time until = 0;
 
-        if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || !w->hot ||
-            polling_is_pointless(w))
+        if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || !w->hot)
                 return false;
         for (unsigned k = 1;; k++) {
+                if (k == 2 && polling_is_pointless(w))
+                        return false;
                 for (uint32_t i = 0; i < w->hot; i++) {
                         struct ptl_peer *peer = w->hot_peers[i];
 

@@ -17,7 +17,7 @@
 enum {
         SIZE = 512, /* of the ring; a quarter is two frames */
         LINE = 64,
-        FRAME = 8,  /* bytes of a body: a line with the head */
+        FRAME = 40, /* bytes of a body: a line with the head */
         BELL_A = FAKE_EVENT_FIRST,
         BELL_B,
         INDEX = 1,
@@ -363,7 +363,7 @@ static const struct plan window_lowered = {
         .frames = 1, .prefilled = 2, .limit_messages = 16, .limit_units = 100, .units = 1,
         .lowered = 1};
 static const struct plan control = {.reserve = LINE + 8};
-static const struct plan no_reserve = {.reserve = 0};
+static const struct plan no_reserve = {.length = 480}; /* fills the ring */
 
 /* clang-format off */
 #define ALL            {MODEL_UNBOUNDED, MODEL_UNBOUNDED}

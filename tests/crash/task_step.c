@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task_step.c - a task is killed after every instruction of send, receive, call and reply
+ *
+ * Whoever it had a link with hears of it in time, has whole messages only, loses no right, keeps
+ * nothing of it, and goes on: with the next victim. See task_stage.h for how.
+ *
+ *   STEP_STRIDE   visit every so manieth instruction (7; 1 is the full run)
+ *   STEP_OFFSET   and begin with this one (else it moves on each day)
+ */
+#include "task/task.h"
+#include "task_stage.h"
+
+enum { WORKERS_MAX = 2, PATIENCE = 15, STRIDE = 7, BIG = 8000, ROOM = SMALL + 128 + 24 };
+
+/* ---- running a scene ---- */
+
+struct tally {
+        unsigned points, longest;
+        int64_t slowest_ns;
+        int status;
+};
+
+static unsigned number_from(const char *variable, unsigned otherwise)
+{
+        const char *s = getenv(variable);
+
+        return s && *s ? (unsigned)strtoul(s, NULL, 0) : otherwise;
+}
+
+static void pin_to(int which)
+{
+        cpu_set_t all, one;
+
+        CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+                if (CPU_ISSET(cpu, &all) && which-- % CPU_COUNT(&all) == 0) {
+                        CPU_ZERO(&one);
+                        CPU_SET(cpu, &one);
+                        CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+                        return;
+                }
+}
+
+static struct stage *new_stage(const struct scene *scene, unsigned worker)
+{
+        struct stage *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                               -1, 0);
+
+        CHECK(s != MAP_FAILED);
+        s->scene = scene;
+        snprintf(s->name, sizeof s->name, "step-%u", worker);
+        CHECK(sem_init(&s->victim, 1, 0) == 0 && sem_init(&s->survivor, 1, 0) == 0 &&
+              sem_init(&s->worker, 1, 0) == 0);
+        return s;
+}
+
+static void start_survivor(struct worker *w, unsigned worker)
+{
+        pid_t pid = fork();
+
+        CHECK(pid >= 0);
+        if (pid == 0) {
+                if (w->stage->scene->spins) /* a peer on one's own CPU is not polled */
+                        pin_to((int)worker + 1);
+                be_survivor(w->stage);
+        }
+        w->stage->survivor_pid = pid;
+        hear_survivor(w);
+        pin_to((int)worker);
+}
+
+static void end_survivor(struct worker *w)
+{
+        int status;
+
+        ask(w, ASK_END);
+        CHECK(waitpid(w->stage->survivor_pid, &status, 0) == w->stage->survivor_pid && status == 0);
+}
+
+static void work(const struct scene *scene, unsigned worker, unsigned workers, struct tally *tally)
+{
+        unsigned stride = number_from("STEP_STRIDE", STRIDE);
+        unsigned at = number_from("STEP_OFFSET", (unsigned)(time(NULL) / 86400)) % stride;
+        struct worker w = {.stage = new_stage(scene, worker), .doing = "starting,"};
+
+        start_survivor(&w, worker);
+        rehearse(&w);
+        if (scene->sleeps)
+                die_at(&w, UINT32_MAX, true);
+        for (at += stride * worker; !die_at(&w, at, false);)
+                at += stride * workers;
+        end_survivor(&w);
+        *tally = (struct tally){w.points, w.longest, w.stage->slowest_ns, 0};
+}
+
+static void add_up(const struct scene *scene, const struct tally *tallies, unsigned n)
+{
+        struct tally all = {0};
+
+        for (unsigned i = 0; i < n; i++) {
+                all.points += tallies[i].points;
+                if (tallies[i].longest > all.longest)
+                        all.longest = tallies[i].longest;
+                if (tallies[i].slowest_ns > all.slowest_ns)
+                        all.slowest_ns = tallies[i].slowest_ns;
+        }
+        fprintf(stderr, "# %s: %u points of %u instructions; a death was heard of within %.1f ms\n",
+                scene->name, all.points, all.longest, (double)all.slowest_ns / 1e6);
+        CHECK(all.points > 0 && all.longest > 0);
+}
+
+static void play(const struct scene *scene)
+{
+        struct tally *tallies = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                                     -1, 0);
+        unsigned workers = scene->spins ? 1 : WORKERS_MAX;
+        pid_t pids[WORKERS_MAX];
+        int status;
+
+        CHECK(tallies != MAP_FAILED);
+        tst_private_server();
+        for (unsigned i = 0; i < workers; i++) {
+                pids[i] = fork();
+                CHECK(pids[i] >= 0);
+                if (pids[i] == 0) {
+                        if (!scene->spins)
+                                pin_to((int)i);
+                        work(scene, i, workers, &tallies[i]);
+                        _exit(0);
+                }
+        }
+        for (unsigned i = 0; i < workers; i++) {
+                CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+                if (WIFEXITED(status) && WEXITSTATUS(status) == TST_SKIPPED)
+                        SKIP("ptrace is not permitted");
+                CHECK_EQ(status, 0);
+        }
+        add_up(scene, tallies, workers);
+        munmap(tallies, 4096);
+}
+
+/* A case for each scene; the fields of the scene follow its name. */
+#define SCENE(fn, ...)                                                                             \
+        TEST_TIMES(fn, PATIENCE)                                                                   \
+        {                                                                                          \
+                static const struct scene scene = {.name = #fn, __VA_ARGS__};                      \
+                                                                                                   \
+                play(&scene);                                                                      \
+        }
+
+/* ---- the victim sends ---- */
+
+static struct ptl_ring_writer *my_ring(void)
+{
+        CHECK(ptl_the_task.space.peers);
+        return &ptl_the_task.space.peers->link.tx;
+}
+
+static void send_one(struct stage *s)
+{
+        OK(send_data(s, ready[0], s->scene->size, NULL, soon()));
+}
+
+static void send_block(struct stage *s) { OK(send_part(s, BLOCK, NULL, soon())); }
+
+static void until_full(struct stage *s, size_t size)
+{
+        int r;
+
+        while ((r = send_part(s, size, NULL, PTL_NOW)) == 0)
+                ;
+        OUTCOME(r, PTL_E_FULL);
+}
+
+static void fill_window(struct stage *s) { until_full(s, SMALL); }
+
+static void waited(struct stage *s) { CHECK(statistics().waits_full > 0); }
+
+static uint64_t left_of_lap(const struct ptl_ring_writer *w)
+{
+        return w->size - (w->position & (w->size - 1));
+}
+
+static void most_of_a_lap(struct stage *s)
+{
+        while (left_of_lap(my_ring()) > 3 * BIG)
+                OK(send_part(s, BIG, NULL, soon()));
+}
+
+static void rest_of_a_lap(struct stage *s)
+{
+        while (left_of_lap(my_ring()) > 2 * ROOM)
+                OK(send_part(s, SMALL, NULL, soon()));
+        while (left_of_lap(my_ring()) >= PTL_FRAME_HEAD + SMALL)
+                OK(send_part(s, 8, NULL, soon()));
+}
+
+static void has_lapped(struct stage *s)
+{
+        CHECK_EQ(my_ring()->level, 0);
+        CHECK(my_ring()->position > my_ring()->size);
+}
+
+static void fill_level(struct stage *s)
+{
+        const struct ptl_ring_writer *w = my_ring();
+
+        while (w->limit - w->position > PTL_RING_RESERVE + BIG + ROOM)
+                OK(send_part(s, BIG, NULL, soon()));
+        while (w->limit - w->position > PTL_RING_RESERVE + ROOM)
+                OK(send_part(s, SMALL, NULL, soon()));
+        CHECK_EQ(w->level, 0);
+}
+
+/* Some few more than one may fit: rounding. */
+static void send_and_grow(struct stage *s)
+{
+        for (int i = 0; i < 3; i++)
+                OK(send_data(s, ready[i], SMALL, NULL, soon()));
+}
+
+static void has_grown(struct stage *s) { CHECK_EQ(my_ring()->level, 1); }
+
+static void fill_ring(struct stage *s)
+{
+        until_full(s, BIG);
+        until_full(s, SMALL);
+}
+
+static void fill_pool(struct stage *s) { until_full(s, BLOCK); }
+
+static void poke_by_taking_one(struct play *p) { take_some(p, 1); }
+
+static void poke_by_taking_many(struct play *p) { take_some(p, 100); }
+
+SCENE(the_first_send_on_a_link, .first = true, .size = SMALL, .act = send_one)
+SCENE(a_send_to_a_task_that_is_awake, .size = SMALL, .act = send_one)
+SCENE(a_send_to_a_task_that_sleeps, .size = SMALL, .act = send_one, .inside = true)
+SCENE(a_send_that_wraps_the_ring, .prepare = most_of_a_lap, .begin = rest_of_a_lap,
+      .size = SMALL, .act = send_one, .proof = has_lapped)
+SCENE(a_send_that_makes_the_ring_grow, .limit = 4000, .begin = fill_level, .size = SMALL, .act = send_and_grow,
+      .proof = has_grown)
+SCENE(a_send_that_waits_for_a_full_queue, .limit = 4, .begin = fill_window, .size = SMALL, .act = send_one,
+      .proof = waited, .sleeps = true, .poke = poke_by_taking_one)
+SCENE(a_send_that_waits_for_a_full_ring, .limit = 65535, .begin = fill_ring, .size = SMALL, .act = send_one,
+      .proof = waited, .sleeps = true, .poke = poke_by_taking_many)
+SCENE(a_send_of_the_first_block, .size = BLOCK, .act = send_one)
+SCENE(a_send_of_another_block, .prepare = send_block, .size = BLOCK, .act = send_one, .inside = true)
+SCENE(a_send_that_waits_for_a_full_pool, .limit = 65535, .begin = fill_pool, .size = BLOCK, .act = send_one,
+      .proof = waited, .sleeps = true, .poke = poke_by_taking_many)
+
+/* A right of each kind: a new one, one to our own port, the survivor's own, and one to reply to. */
+static void send_rights(struct stage *s)
+{
+        struct ptl_right_item items[] = {{0, PTL_MAKE_SEND},
+                                         {mine, PTL_MAKE_SEND},
+                                         {mine, PTL_MAKE_SEND_ONCE},
+                                         {to, PTL_COPY_SEND}};
+        struct ptl_outgoing out = {.kind = KIND_PART, .reply = mine, .rights = items, .n_rights = 4};
+
+        OK(ptl_port_new(&items[0].port, NULL));
+        OK(send_data(s, ready[0], SMALL, &out, soon()));
+}
+
+static void move_rights(struct stage *s)
+{
+        struct ptl_right_item items[] = {{mine, PTL_MAKE_SEND}, {to, PTL_MOVE_SEND}};
+        struct ptl_outgoing out = {.kind = KIND_PART, .rights = items, .n_rights = 2};
+
+        OK(send_data(s, ready[0], BLOCK, &out, soon()));
+}
+
+static void send_region(struct stage *s)
+{
+        struct ptl_region_item item = {.how = PTL_REGION_ISOLATED};
+        struct ptl_outgoing out = {.kind = KIND_PART, .regions = &item, .n_regions = 1};
+
+        OK(ptl_region_new(4096, &item.region));
+        OK(send_data(s, ready[0], SMALL, &out, soon()));
+}
+
+static void send_three_together(struct stage *s)
+{
+        struct ptl_bytes batch[3] = {{ready[0], SMALL}, {ready[1], SMALL}, {ready[2], SMALL}};
+        size_t sent = 0;
+        uint32_t n = ptl_load_relaxed(&s->begun);
+
+        ptl_store_release(&s->begun, n + 3);
+        OK(ptl_send_batch(to, batch, 3, &sent, soon()));
+        ptl_store_release(&s->done, n + 3);
+}
+
+static void send_a_loan(struct stage *s)
+{
+        uint32_t n = ptl_load_relaxed(&s->begun);
+        struct ptl_loan loan;
+
+        OK(ptl_loan_reserve(to, BLOCK, &loan, soon()));
+        memcpy(loan.data, ready[0], BLOCK);
+        ptl_store_release(&s->begun, n + 1);
+        OK(ptl_loan_publish(&loan, BLOCK, NULL, soon()));
+        ptl_store_release(&s->done, n + 1);
+}
+
+SCENE(a_send_of_rights, .size = SMALL, .act = send_rights)
+SCENE(a_send_that_moves_a_right_with_a_block, .size = BLOCK, .act = move_rights, .inside = true)
+SCENE(a_send_of_a_region, .size = SMALL, .act = send_region)
+SCENE(a_send_of_a_batch, .size = SMALL, .act = send_three_together, .inside = true)
+SCENE(a_send_of_a_loan, .size = BLOCK, .act = send_a_loan)
+
+/* ---- the victim receives ---- */
+
+static struct ptl_message received;
+
+static void receive_one(struct stage *s)
+{
+        OK(ptl_receive(mine, &received, soon()));
+        ptl_message_release(&received);
+}
+
+static void receive_and_keep(struct stage *s) { OK(ptl_receive(mine, &received, soon())); }
+
+static void is_whole(struct stage *s)
+{
+        CHECK(received.size == s->scene->size && is_part(received.data, received.size, 0));
+}
+
+static void slept(struct stage *s) { CHECK(statistics().sleeps > 0); }
+
+static int give(struct play *p, size_t size, ptl_time deadline, const struct ptl_outgoing *how)
+{
+        static unsigned char data[BLOCK];
+        struct ptl_outgoing out = how ? *how : (struct ptl_outgoing){.kind = 0};
+
+        make_part(data, size, 0);
+        out.data = data;
+        out.size = size;
+        return ptl_send_message(p->victim, &out, deadline);
+}
+
+static void give_small(struct play *p)
+{
+        for (int i = 0; i < 3; i++)
+                OK(give(p, SMALL, PTL_NOW, NULL));
+}
+
+static void give_block(struct play *p) { OK(give(p, BLOCK, PTL_NOW, NULL)); }
+
+/* Its send-once right must come back once, whether or not the message was taken. */
+static void give_rights(struct play *p)
+{
+        struct ptl_right_item items[] = {
+                {p->port, PTL_MAKE_SEND}, {p->victim, PTL_COPY_SEND}, {0, PTL_MAKE_SEND}};
+        struct ptl_outgoing out = {.reply = p->port, .rights = items, .n_rights = 3};
+
+        p->gift = items[2].port = new_port();
+        OK(give(p, SMALL, PTL_NOW, &out));
+        p->onces_expected = 1;
+}
+
+/* Its window is full; the one that waits gets in, or hears of the death. */
+static void give_too_many(struct play *p)
+{
+        int r;
+
+        for (int i = 0; i < 4; i++)
+                OK(give(p, SMALL, PTL_NOW, NULL));
+        ptl_store_release(&p->stage->inside, 1);
+        r = give(p, SMALL, soon(), NULL);
+        CHECK(r == 0 || r == PTL_E_DEAD);
+}
+
+SCENE(a_receive_of_what_is_there, .before = give_small, .size = SMALL,
+      .act = receive_and_keep, .proof = is_whole)
+SCENE(a_receive_of_a_block, .before = give_block, .size = BLOCK, .act = receive_one)
+SCENE(a_receive_that_sleeps, .size = SMALL, .act = receive_one, .proof = slept, .sleeps = true,
+      .poke = give_small)
+SCENE(a_receive_of_rights, .before = give_rights, .size = SMALL, .act = receive_one)
+SCENE(a_receive_that_makes_room_for_a_sender, .meanwhile = give_too_many, .size = SMALL, .act = receive_one)
+
+/* ---- the victim calls ---- */
+
+static void call(struct stage *s)
+{
+        static unsigned char answer[BLOCK];
+        uint32_t sequence = ptl_load_relaxed(&s->begun);
+        size_t n = s->scene->size;
+
+        ptl_store_release(&s->begun, sequence + 1);
+        OK(ptl_call(to, ready[0], n, answer, &n, soon()));
+        ptl_store_release(&s->done, sequence + 1);
+        CHECK(n == s->scene->size && !memcmp(ready[0], answer, n));
+}
+
+SCENE(a_call_that_is_answered_by_a_task_that_sleeps, .serves = true, .inside = true,
+      .size = SMALL, .act = call)
+SCENE(a_call_that_sleeps, .serves = true, .size = SMALL, .act = call, .sleeps = true,
+      .poke = poke_by_taking_one)
+SCENE(a_call_with_a_block, .serves = true, .inside = true, .size = BLOCK, .act = call)
+SCENE(a_call_between_tasks_that_poll, .serves = true, .inside = true, .spins = true,
+      .size = SMALL, .act = call)
+
+/* ---- the victim replies ---- */
+
+static struct ptl_message request;
+
+static void take_request(struct stage *s)
+{
+        OK(ptl_receive(mine, &request, soon()));
+        CHECK(request.reply != PTL_NULL);
+}
+
+/* It calls the victim: the answer, or its death. */
+static void call_victim(struct play *p)
+{
+        unsigned char data[SMALL];
+        struct ptl_outgoing out = {.data = data, .size = sizeof data, .kind = KIND_REQUEST};
+        const struct stage *s = p->stage;
+        struct ptl_message m;
+        int r;
+
+        make_part(data, sizeof data, 0);
+        r = ptl_call_message(p->victim, &out, &m, 0, soon());
+        if (r) {
+                OUTCOME(r, s->scene->drops && r == PTL_E_NO_REPLY ? r : PTL_E_DEAD);
+                CHECK_EQ(ptl_load_acquire(&s->answered), 0);
+                return;
+        }
+        CHECK_EQ(ptl_load_acquire(&s->answering), 1);
+        CHECK(is_part(m.data, m.size, ANSWER));
+        took_rights(p, &m);
+        ptl_message_release(&m);
+}
+
+static void reply_one(struct stage *s)
+{
+        ptl_store_release(&s->answering, 1);
+        OK(ptl_reply(&request, ready_answer, s->scene->size));
+        ptl_store_release(&s->answered, 1);
+        ptl_message_release(&request);
+}
+
+static void reply_rights(struct stage *s)
+{
+        struct ptl_right_item items[] = {{mine, PTL_MAKE_SEND}, {to, PTL_MOVE_SEND}};
+        struct ptl_outgoing out = {
+                .data = ready_answer, .size = SMALL, .rights = items, .n_rights = 2};
+
+        ptl_store_release(&s->answering, 1);
+        OK(ptl_reply_message(&request, &out));
+        ptl_store_release(&s->answered, 1);
+        ptl_message_release(&request);
+}
+
+static void drop_request(struct stage *s) { ptl_message_release(&request); }
+
+SCENE(a_reply, .meanwhile = call_victim, .begin = take_request, .size = SMALL,
+      .act = reply_one)
+SCENE(a_reply_with_a_block, .meanwhile = call_victim, .begin = take_request, .size = BLOCK,
+      .act = reply_one)
+SCENE(a_reply_with_rights, .meanwhile = call_victim, .begin = take_request, .size = SMALL,
+      .act = reply_rights)
+SCENE(a_request_that_is_dropped, .meanwhile = call_victim, .begin = take_request, .drops = true,
+      .size = SMALL, .act = drop_request)
