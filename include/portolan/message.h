@@ -69,7 +69,8 @@ struct ptl_notification {
  * @data, @size:  borrowed; copied
  * @kind:         the program's, below 0x80000000; delivered as it is
  * @leave:        1: if the queue is full, leave the message with the port (one per right at a time)
- *                instead of waiting; @notify is told when it was taken
+ *                instead of waiting; @notify is told when it was taken, or its port died. A message
+ *                that found room is sent as any other, and @notify hears nothing of it
  * @reply:        a name with the receive right: the receiver gets a send-once right to it as its
  *                reply right. PTL_NULL: no reply wanted
  * @notify:       with @leave: a name with the receive right, or PTL_NULL
@@ -228,9 +229,10 @@ enum ptl_receive_flags {
  *   PTL_E_DEAD     the port was freed, or left its set's last member, while waiting;
  *   PTL_E_NAME, PTL_E_FORKED;
  *   PTL_E_RIGHT    the name carries neither a receive right nor a set;
- *   PTL_E_INVALID  @ret_message NULL;
- *   -ENOMEM        no memory for the copy: the message stays queued;
- *   -EDEADLK       never returned: a wait that nobody can end is a wait until @deadline.
+ *   PTL_E_INVALID  @ret_message NULL.
+ *
+ * A message that arrives when there is no memory to hold it is destroyed, which its sender's reply right
+ * reports (CAVEATS.md). A wait that nobody can end is a wait until @deadline.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_receive(ptl_port port, struct ptl_message *ret_message,
                                           ptl_time deadline);

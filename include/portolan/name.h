@@ -141,7 +141,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_server_get_status(struct ptl_server_status *re
  * @name:   as in ptl_name_publish()
  * @region: borrowed; the server keeps the memory as long as the name is published
  *
- * Return: as ptl_name_publish(), and PTL_E_RIGHT if the region is frozen or not this task's.
+ * Return: as ptl_name_publish(), and PTL_E_RIGHT if the region came from another task.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_region_publish(const char *name, const struct ptl_region *region);
 

@@ -16,7 +16,9 @@ extern "C" {
  *   > 0  enum ptl_outcome: the protocol said no. Documented per function.
  *
  * On failure nothing was consumed: rights, buffers, descriptors and regions are the caller's as they
- * were. The only outcome after which a request may have been carried out is PTL_E_UNANSWERED.
+ * were. A call (ptl_call) whose request was sent says so by the outcomes PTL_E_UNANSWERED, PTL_E_NO_REPLY
+ * and, when the receiver died with it, PTL_E_DEAD: then the request may have been carried out, and what
+ * it moved is gone.
  */
 #define PTL_OUTCOMES(X)                                                                            \
         X(FULL, 1, "the port's queue is full")                                                     \

@@ -9,7 +9,9 @@
  *   PTL_REGION_VOLATILE  both sides see the same memory; the sender may still write. The fastest:
  *                        once its memory has travelled on a link, only a reference does.
  *   PTL_REGION_ISOLATED  the receiver's pages are its own from the moment it has them: nothing the
- *                        sender does afterwards changes them. By the faster of freezing and one copy.
+ *                        sender does afterwards changes them. The region is consumed by the send. Its
+ *                        pages are frozen (sealed against writing, no copy) where the sender alone
+ *                        has them, else copied once.
  *
  * Thread safety: calls may be made from any thread; one region is to be freed once, by its owner.
  * Fork: regions are not mapped in a child. Not async-signal-safe.
@@ -39,7 +41,8 @@ enum ptl_region_how { PTL_REGION_VOLATILE = 1, PTL_REGION_ISOLATED = 2 };
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_region_new(size_t size, struct ptl_region **ret_region);
 
-/* The memory, NULL if the region was given away isolated; its size in bytes as asked for. */
+/* The memory; its size in bytes as asked for. A region that was sent isolated is consumed: its handle
+ * must not be used any more. */
 PTL_PUBLIC void *ptl_region_data(const struct ptl_region *region);
 PTL_PUBLIC size_t ptl_region_size(const struct ptl_region *region);
 

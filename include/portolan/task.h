@@ -53,8 +53,8 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_set_wait(enum ptl_wait how, uint32_t poll
  * @ret_fd: filled on success; owned by the library, valid until the port is freed; do not close,
  *          read or write it. Add it to poll(), epoll, libuv, GLib, asyncio for reading.
  *
- * Readable means: call ptl_receive(…, PTL_NOW) until it says PTL_E_EMPTY, which also arms the
- * descriptor again. It may be readable for nothing. From this call on every peer rings this task
+ * Readable means: call ptl_receive(@port, …, PTL_NOW) until it says PTL_E_EMPTY, which also arms the
+ * descriptor again (on the port itself for a port's descriptor, on the set for a set's). It may be readable for nothing. From this call on every peer rings this task
  * whenever it sends while the task is outside of the library.
  *
  * Return: 0, PTL_E_NAME, PTL_E_RIGHT, PTL_E_INVALID, PTL_E_FORKED, -errno.
@@ -116,7 +116,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_link_get_statistics(struct ptl_link_statistics
  * ptl_task_leave - close every link and forget every name now, as if this process had died
  *
  * Peers get dead names. The next call makes this process a new task. Not while another thread is in
- * the library.
+ * the library. Messages still held stay readable, and keep their link's memory, until the process ends.
  * Return: 0, PTL_E_BUSY (another thread waits in the library).
  */
 PTL_PUBLIC int ptl_task_leave(void);

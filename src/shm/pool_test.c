@@ -277,8 +277,8 @@ TEST(claims_of_any_other_use_count_free_nothing)
 {
         struct world *w = world_new();
         int slot = reserve(w, 100);
-        uint32_t uses = w->pool.slots[slot].uses;
-        const uint32_t lies[] = {0, uses - 1, uses + 1, uses + 2, ~uses, UINT32_MAX, 0x80000000};
+        uint32_t uses = w->pool.slots[slot].uses + 1; /* what it will be given under */
+        const uint32_t lies[] = {uses - 1, uses + 1, uses + 2, ~uses, UINT32_MAX, 0x80000000};
 
         for (int out = 0; out < 2; out++) {
                 for (size_t i = 0; i < ARRAY_LEN(lies); i++) {

@@ -5,20 +5,20 @@
  * Whoever it had a link with hears of it in time, has whole messages only, loses no right, keeps
  * nothing of it, and goes on: with the next victim. See task_stage.h for how.
  *
- *   STEP_STRIDE   visit every so manieth instruction (7; 1 is the full run)
+ *   STEP_STRIDE   visit every so manieth instruction; 1 is the full run (else 7, or what fits into
+ *                 SECONDS_EACH)
  *   STEP_OFFSET   and begin with this one (else it moves on each day)
  */
 #include "task/task.h"
 #include "task_stage.h"
 
-enum { WORKERS_MAX = 2, PATIENCE = 15, STRIDE = 7, BIG = 8000, ROOM = SMALL + 128 + 24 };
+enum { WORKERS_MAX = 2, PATIENCE = 15, STRIDE = 7, SECONDS_EACH = 3, BIG = 8000, ROOM = SMALL + 128 + 24 };
 
 /* ---- running a scene ---- */
 
 struct tally {
-        unsigned points, longest;
+        unsigned points, longest, stride;
         int64_t slowest_ns;
-        int status;
 };
 
 static unsigned number_from(const char *variable, unsigned otherwise)
@@ -78,20 +78,36 @@ static void end_survivor(struct worker *w)
         CHECK(waitpid(w->stage->survivor_pid, &status, 0) == w->stage->survivor_pid && status == 0);
 }
 
+/* Every so manieth instruction: what fits into a worker's time, if the longest walk took @ns. */
+static unsigned stride_for(const struct worker *w, int64_t ns, unsigned workers)
+{
+        unsigned stride = number_from("STEP_STRIDE", 0);
+        int64_t walks = SECONDS_EACH * 1000000000LL * 2 / ns * workers;
+
+        if (stride)
+                return stride;
+        stride = w->longest / (unsigned)(walks > 0 ? walks : 1);
+        return stride > STRIDE ? stride : STRIDE;
+}
+
 static void work(const struct scene *scene, unsigned worker, unsigned workers, struct tally *tally)
 {
-        unsigned stride = number_from("STEP_STRIDE", STRIDE);
-        unsigned at = number_from("STEP_OFFSET", (unsigned)(time(NULL) / 86400)) % stride;
         struct worker w = {.stage = new_stage(scene, worker), .doing = "starting,"};
+        unsigned stride, at;
+        int64_t begun;
 
         start_survivor(&w, worker);
         rehearse(&w);
         if (scene->sleeps)
                 die_at(&w, UINT32_MAX, true);
+        begun = ptl_now();
+        CHECK(die_at(&w, UINT32_MAX, false)); /* at its very end */
+        stride = stride_for(&w, ptl_now() - begun, workers);
+        at = number_from("STEP_OFFSET", (unsigned)(time(NULL) / 86400)) % stride;
         for (at += stride * worker; !die_at(&w, at, false);)
                 at += stride * workers;
         end_survivor(&w);
-        *tally = (struct tally){w.points, w.longest, w.stage->slowest_ns, 0};
+        *tally = (struct tally){w.points, w.longest, stride, w.stage->slowest_ns};
 }
 
 static void add_up(const struct scene *scene, const struct tally *tallies, unsigned n)
@@ -102,11 +118,13 @@ static void add_up(const struct scene *scene, const struct tally *tallies, unsig
                 all.points += tallies[i].points;
                 if (tallies[i].longest > all.longest)
                         all.longest = tallies[i].longest;
+                if (tallies[i].stride > all.stride)
+                        all.stride = tallies[i].stride;
                 if (tallies[i].slowest_ns > all.slowest_ns)
                         all.slowest_ns = tallies[i].slowest_ns;
         }
-        fprintf(stderr, "# %s: %u points of %u instructions; a death was heard of within %.1f ms\n",
-                scene->name, all.points, all.longest, (double)all.slowest_ns / 1e6);
+        fprintf(stderr, "# %s: %u points, every %u of %u instructions; heard of within %.1f ms\n",
+                scene->name, all.points, all.stride, all.longest, (double)all.slowest_ns / 1e6);
         CHECK(all.points > 0 && all.longest > 0);
 }
 
@@ -204,8 +222,9 @@ static void has_lapped(struct stage *s)
 
 static void fill_level(struct stage *s)
 {
-        const struct ptl_ring_writer *w = my_ring();
+        struct ptl_ring_writer *w = my_ring();
 
+        CHECK(ptl_ring_refresh(w) == 0);
         while (w->limit - w->position > PTL_RING_RESERVE + BIG + ROOM)
                 OK(send_part(s, BIG, NULL, soon()));
         while (w->limit - w->position > PTL_RING_RESERVE + ROOM)

@@ -387,10 +387,10 @@ static const struct scenario cases[] = {
         {CASE("also_when_it_needs_nearly_half_a_ring", room_large), ROOM, .quick = {2, 2},
          .deep = {3, 3}},
         {CASE("a_sender_that_sleeps_for_its_window_is_rung", window), WINDOW, .quick = {3, 3},
-         .deep = ALL},
+         .deep = {5, 5}},
         {CASE("also_when_the_window_is_one_message", window_one), WINDOW, .quick = ALL, .deep = ALL},
-        {CASE("data_leaves_room_for_control_frames", control), CONTROL, .quick = {2, 2},
-         .deep = {3, 3}},
+        {CASE("data_leaves_room_for_control_frames", control), CONTROL, .quick = {1, 1},
+         .deep = {2, 2}},
 
         {CASE("without_the_ringers_fence_a_wake_up_is_lost", two), FRAMES_, FAILS, NO_FENCE_IN(0)},
         {CASE("without_the_sleepers_fence_a_wake_up_is_lost", two), FRAMES_, FAILS, NO_FENCE_IN(1)},
