@@ -25,7 +25,7 @@ enum ptl_link_state { PTL_LINK_INTRODUCED, PTL_LINK_OPEN, PTL_LINK_DEAD };
 
 enum {
         PTL_LINK_DESCRIPTORS = 32, /* under way and not acknowledged, at most */
-        PTL_LINK_HOLDS = 64,       /* frames read in place and not released, at most */
+        PTL_LINK_HOLDS = 128,      /* frames read in place and not released, at most */
         PTL_LINK_TOGETHER = 17,    /* descriptors in one packet: a message's regions and its bytes */
         PTL_LINK_SAMPLES = 4,      /* times of cache-line transfers that are remembered */
         PTL_NEAR_NS = 110,         /* a cache-line transfer that took no longer is near */

@@ -17,21 +17,24 @@ static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
         return want && (want->receiver == r || (want->set && want->set == r->set)) && !r->head;
 }
 
-/* A message within its window? A reply right has none. */
-static bool count_arrival(struct ptl_grant *g, uint32_t units)
+/* A message within its window? A reply right has none. One more than the window may come, the message that
+ * may be left with the port; and one may be larger than the window of bytes, which with another left behind
+ * it makes two. */
+static inline bool may_arrive(const struct ptl_grant *g)
 {
         uint32_t queued = g->arrived - g->taken;
 
+        return g->kind == PTL_GRANT_ONCE ||
+               (queued <= g->limit_messages &&
+                (queued < 2 || g->arrived_units - g->taken_units <= g->limit_units));
+}
+
+static inline void count_arrival(struct ptl_grant *g, uint32_t units)
+{
         if (g->kind == PTL_GRANT_ONCE)
-                return true;
-        /* One more than the window: the message that may be left with the port. One message may be larger
-         * than the window of bytes; with another left behind it that makes two. */
-        if (queued > g->limit_messages ||
-            (queued >= 2 && g->arrived_units - g->taken_units > g->limit_units))
-                return false;
+                return;
         g->arrived++;
         g->arrived_units += units;
-        return true;
 }
 
 static bool block_is_valid(const struct ptl_frame_block *block)
@@ -213,11 +216,13 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         int r = 0;
 
         if (PTL_UNLIKELY(!g || head->aux & 0x80000000u ||
-                         (g->receiver && !count_arrival(g, units)) ||
+                         (g->receiver && !may_arrive(g)) ||
                          (head->token && !ptl_right_is_granted(head->token)))) {
                 dismiss(peer, a);
                 return lie(peer);
         }
+        if (g->receiver)
+                count_arrival(g, units);
         in_place = want && want->in_place && is_wanted(want, g->receiver);
         q = PTL_LIKELY(g->receiver != NULL) ? queued_for(peer, a, in_place) : NULL;
         if (PTL_UNLIKELY(!q)) {
@@ -379,6 +384,43 @@ static inline struct ptl_queued *queued_plain(struct ptl_peer *peer, const struc
         return q;
 }
 
+/*
+ * A plain frame read in place needs no message of ours: what the program gets says where it lies.
+ * opaque: NULL, the peer, the hold's slot, the epoch.
+ */
+static inline bool fill(struct ptl_peer *peer, const struct ptl_frame *f, struct ptl_receiver *r,
+                        struct ptl_want *want)
+{
+        int hold = f->length ? ptl_hold_begin(&peer->link, f->position) : -1;
+        struct ptl_message *m = want->fill;
+
+        if (PTL_UNLIKELY(hold < 0))
+                return false;
+        *m = (struct ptl_message){
+                .data = f->body,
+                .size = f->length,
+                .port = r->internal ? PTL_NULL : r->name,
+                .reply = f->head.token ? ptl_held_once(peer, f->head.token) : PTL_NULL,
+                .kind = f->head.aux,
+                .in_place = 1,
+                .sender = &peer->link.identity,
+                .opaque = {NULL, ptl_peer_ref(peer), (void *)(intptr_t)hold,
+                           (void *)(uintptr_t)peer->space->epoch},
+        };
+        want->filled = true;
+        return true;
+}
+
+void ptl_filled_release(struct ptl_space *space, struct ptl_message *m)
+{
+        struct ptl_peer *peer = m->opaque[1];
+
+        if (!peer || (uint32_t)(uintptr_t)m->opaque[3] != space->epoch)
+                return;
+        ptl_hold_end(&peer->link, (unsigned)(intptr_t)m->opaque[2]);
+        ptl_peer_unref(peer);
+}
+
 static inline void sink(struct ptl_frame *f, struct ptl_want *want)
 {
         memcpy(want->sink, f->body, f->length < want->sink_room ? f->length : want->sink_room);
@@ -394,7 +436,7 @@ static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_
 {
         struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
         uint32_t units = ptl_units(f->length), token = f->head.token;
-        struct ptl_queued *q;
+        struct ptl_queued *q = NULL;
 
         if (PTL_UNLIKELY(!g || !is_wanted(want, g->receiver) || f->head.aux & 0x80000000u ||
                          (token && !ptl_right_is_granted(token))))
@@ -404,19 +446,20 @@ static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_
                 ptl_grant_free(g);
                 return true;
         }
-        q = queued_plain(peer, f, want->in_place);
-        if (PTL_UNLIKELY(!q))
-                return false;
-        if (PTL_UNLIKELY(!count_arrival(g, units))) {
-                ptl_queued_free(peer->space, q);
+        if (PTL_UNLIKELY(!may_arrive(g)))
                 return false; /* message() says what that is */
+        if (!want->fill || !fill(peer, f, g->receiver, want)) {
+                q = queued_plain(peer, f, want->in_place);
+                if (PTL_UNLIKELY(!q))
+                        return false;
+                q->kind = f->head.aux;
+                q->units = units;
+                q->reply = token;
+                want->got = q;
+                want->from = g->receiver;
         }
-        q->kind = f->head.aux;
-        q->units = units;
-        q->reply = token;
+        count_arrival(g, units);
         g->receiver->received++;
-        want->got = q;
-        want->from = g->receiver;
         if (g->kind == PTL_GRANT_ONCE)
                 ptl_grant_free(g);
         else
@@ -475,7 +518,9 @@ int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
                 link->frames_received++;
                 r = frame(peer, &f, want);
                 ptl_link_consume(link);
-                if (r || (want && (want->got || want->sunk)))
+                if (want && want->more)
+                        __builtin_prefetch(link->rx.base + ((link->rx.position + 256) & (link->rx.size - 1)));
+                if (r || ptl_want_is_met(want))
                         return r;
         }
         return 0;

@@ -16,12 +16,25 @@ struct ptl_want {
         bool in_place;
         struct ptl_queued *got; /* filled: what was delivered straight from a ring */
         struct ptl_receiver *from;
+        /* Filled with `filled` by a plain frame read in place; NULL: always a queued message. */
+        struct ptl_message *fill;
+        bool filled;
+        bool more; /* the caller will take what comes next too: worth asking for its lines now */
         /* A call wants only the reply's bytes: copied here if they come as a plain frame. */
         void *sink;
         size_t sink_room;
         size_t sunk_size; /* filled with `sunk` */
         bool sunk;
 };
+
+/* Was what is wanted delivered, one way or another? */
+static inline bool ptl_want_is_met(const struct ptl_want *want)
+{
+        return want && (want->got || want->sunk || want->filled);
+}
+
+/* The program is done with a message that was filled in place. The space's lock is held. */
+void ptl_filled_release(struct ptl_space *space, struct ptl_message *message);
 
 /**
  * ptl_deliver - take in what a peer's ring holds

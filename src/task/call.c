@@ -103,7 +103,7 @@ static int wait_for_reply(struct ptl_task *task, const struct ptl_sending *s, st
                 give_up(task, s);
                 return r == PTL_E_TIMEOUT || r == PTL_E_EMPTY ? PTL_E_UNANSWERED : r;
         }
-        return want->sunk ? 0 : judge(task, s, *ret_reply);
+        return want->sunk || want->filled ? 0 : judge(task, s, *ret_reply);
 }
 
 /* The lock is held. What comes back is in @want (sunk) or *ret_reply. */
@@ -215,8 +215,9 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
                 return r;
         s = sending(out);
         ptl_lock(&task->space.lock);
+        want.fill = want.in_place ? ret_reply : NULL;
         r = call(task, port, &s, &want, deadline, &reply);
-        if (!r)
+        if (!r && !want.filled)
                 ptl_receive_open(task, reply, PTL_NULL, ret_reply);
         ptl_unlock(&task->space.lock);
         return r;

@@ -133,14 +133,14 @@ static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_byt
         if (e->flags & PTL_ENTRY_CLAIM)
                 return PTL_E_RIGHT; /* its claim is not written: the plain way does that */
         ptl_lock(&link->lock);
+        if (ptl_link_state(link) == PTL_LINK_DEAD)
+                r = PTL_E_DEAD;
         while (!r && *sent < count) {
                 const struct ptl_bytes *m = &messages[*sent];
                 struct ptl_frame_head head = {.right = e->remote};
                 uint32_t units = ptl_units(m->size);
 
-                if (ptl_link_state(link) == PTL_LINK_DEAD)
-                        r = PTL_E_DEAD;
-                else if (!ptl_send_has_window(e, units))
+                if (!ptl_send_has_window(e, units))
                         r = PTL_E_FULL;
                 else
                         r = ptl_ring_batch_add(&link->tx, &batch, &head, m->data, (uint32_t)m->size);

@@ -51,7 +51,7 @@ static bool message_check(struct ptl_task *task, struct ptl_waiter *waiter)
         struct message_wait *w = PTL_CONTAINER(waiter, struct message_wait, waiter);
         struct ptl_want *want = &waiter->want;
 
-        if (w->queued || want->sunk)
+        if (w->queued || want->sunk || want->filled)
                 return true;
         if (!want->got && resolve(task, waiter->port, want)) {
                 w->outcome = PTL_E_DEAD; /* it was there when we began to wait */
@@ -88,6 +88,7 @@ static int wait_for_message(struct ptl_task *task, ptl_port port, struct ptl_wan
                 return r;
         want->sunk = w.waiter.want.sunk;
         want->sunk_size = w.waiter.want.sunk_size;
+        want->filled = w.waiter.want.filled;
         *ret_queued = w.queued;
         *ret_from = w.from;
         return 0;
@@ -118,15 +119,15 @@ int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *wa
                 if (want->got)
                         q = take(task, want, ret_from);
         }
-        if (PTL_LIKELY(q || want->sunk)) {
+        if (PTL_LIKELY(q || ptl_want_is_met(want))) {
                 /* it was there */
         } else if (PTL_UNLIKELY(deadline != PTL_FOREVER && ptl_deadline_passed(deadline))) {
                 q = look_now(task, want, ret_from);
-                if (!q && !want->sunk)
+                if (!q && !ptl_want_is_met(want))
                         return deadline == PTL_NOW ? PTL_E_EMPTY : PTL_E_TIMEOUT;
         } else {
                 if (PTL_LIKELY(ptl_wait_quick(task, want, deadline))) {
-                        if (!want->sunk)
+                        if (want->got || !ptl_want_is_met(want))
                                 q = take(task, want, ret_from);
                 } else {
                         r = wait_for_message(task, port, want, deadline, &q, ret_from);
@@ -135,20 +136,28 @@ int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *wa
                 }
         }
         task->space.counters.received++;
-        task->space.counters.received_bytes += want->sunk ? want->sunk_size : q->size;
+        task->space.counters.received_bytes += want->sunk     ? want->sunk_size
+                                               : want->filled ? want->fill->size
+                                                              : q->size;
         *ret_queued = q;
         return 0;
 }
 
-int ptl_receive_locked(struct ptl_task *task, ptl_port port, bool in_place, ptl_time deadline,
-                       struct ptl_queued **ret_queued, ptl_port *ret_from)
+/* One message into @message. The lock is held. */
+static int receive_one(struct ptl_task *task, ptl_port port, struct ptl_want *want, ptl_time deadline,
+                       struct ptl_message *message)
 {
-        struct ptl_want want = {.in_place = in_place};
-        int r = resolve(task, port, &want);
+        struct ptl_queued *q = NULL;
+        ptl_port from = PTL_NULL;
+        int r = resolve(task, port, want);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        return ptl_receive_wanted(task, port, &want, deadline, ret_queued, ret_from);
+        want->fill = want->in_place ? message : NULL;
+        r = ptl_receive_wanted(task, port, want, deadline, &q, &from);
+        if (PTL_LIKELY(!r) && !want->filled)
+                ptl_receive_open(task, q, from, message);
+        return r;
 }
 
 void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from,
@@ -162,9 +171,8 @@ void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from
 int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned flags,
                      ptl_time deadline)
 {
-        struct ptl_queued *q;
+        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE};
         struct ptl_task *task;
-        ptl_port from;
         int r = ptl_task_enter(&task);
 
         if (PTL_UNLIKELY(r))
@@ -172,9 +180,7 @@ int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned fl
         if (PTL_UNLIKELY(!ret_message || flags & ~(unsigned)KNOWN_FLAGS))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        r = ptl_receive_locked(task, port, flags & PTL_IN_PLACE, deadline, &q, &from);
-        if (PTL_LIKELY(!r))
-                ptl_receive_open(task, q, from, ret_message);
+        r = receive_one(task, port, &want, deadline, ret_message);
         ptl_unlock(&task->space.lock);
         return r;
 }
@@ -184,29 +190,30 @@ int ptl_receive(ptl_port port, struct ptl_message *ret_message, ptl_time deadlin
         return ptl_receive_with(port, ret_message, 0, deadline);
 }
 
-/* The next one that is there now: queued, or in a ring. */
-static struct ptl_queued *take_more(struct ptl_task *task, ptl_port port, bool in_place,
-                                    ptl_port *ret_from)
+/* The next one that is there now, queued or in a ring, into @message. */
+static bool receive_more(struct ptl_task *task, ptl_port port, bool in_place,
+                         struct ptl_message *message)
 {
-        struct ptl_want want = {.in_place = in_place};
+        struct ptl_want want = {.in_place = in_place, .more = true, .fill = in_place ? message : NULL};
         struct ptl_queued *q;
+        ptl_port from;
 
         if (resolve(task, port, &want))
-                return NULL;
-        q = take(task, &want, ret_from);
-        if (!q && ptl_wait_drain(task, &want))
-                q = take(task, &want, ret_from);
-        return q;
+                return false;
+        q = take(task, &want, &from);
+        if (!q && ptl_wait_drain(task, &want) && !want.filled)
+                q = take(task, &want, &from);
+        if (q)
+                ptl_receive_open(task, q, from, message);
+        return q || want.filled;
 }
 
 int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t max, size_t *ret_count,
                       unsigned flags, ptl_time deadline)
 {
-        bool in_place = flags & PTL_IN_PLACE;
-        struct ptl_queued *q;
+        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE, .more = true};
         struct ptl_task *task;
-        ptl_port from;
-        size_t n = 0;
+        size_t n = 1;
         int r = ptl_task_enter(&task);
 
         if (r)
@@ -214,14 +221,12 @@ int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t ma
         if (!ret_messages || !ret_count || max == 0 || flags & ~(unsigned)KNOWN_FLAGS)
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        r = ptl_receive_locked(task, port, in_place, deadline, &q, &from);
-        while (!r && q) {
-                ptl_receive_open(task, q, from, &ret_messages[n++]);
-                q = n < max ? take_more(task, port, in_place, &from) : NULL;
-                if (q) {
-                        task->space.counters.received++;
-                        task->space.counters.received_bytes += q->size;
-                }
+        r = receive_one(task, port, &want, deadline, &ret_messages[0]);
+        for (; !r && n < max; n++) {
+                if (!receive_more(task, port, want.in_place, &ret_messages[n]))
+                        break;
+                task->space.counters.received++;
+                task->space.counters.received_bytes += ret_messages[n].size;
         }
         ptl_unlock(&task->space.lock);
         if (!r)
@@ -238,12 +243,15 @@ void ptl_message_release(struct ptl_message *message)
         if (!message)
                 return;
         /* Of another life of this process: its link, and what lay in it, are gone. */
-        if (q && task->started && q->epoch == task->space.epoch) {
+        if (task->started && (q ? q->epoch == task->space.epoch : message->opaque[1] != NULL)) {
                 ptl_lock(&task->space.lock);
                 e = message->reply ? ptl_space_entry(&task->space, message->reply) : NULL;
                 if (PTL_UNLIKELY(e != NULL))
                         ptl_right_drop(&task->space, e, 1);
-                ptl_queued_free(&task->space, q);
+                if (q)
+                        ptl_queued_free(&task->space, q);
+                else
+                        ptl_filled_release(&task->space, message);
                 ptl_unlock(&task->space.lock);
         }
         memset(message, 0, sizeof *message);

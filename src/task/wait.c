@@ -354,18 +354,13 @@ static void collect(struct ptl_task *task, int timeout_ms)
 
 /* --- one turn of the leader --- */
 
-static inline bool is_satisfied(const struct ptl_want *want)
-{
-        return want && (want->got || want->sunk);
-}
-
 /* Drains every hot link that has something, from a new one each turn. Returns whether one had. */
 static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
 {
         struct ptl_wait_state *w = &task->wait;
         bool any = false;
 
-        for (uint32_t i = 0; i < w->hot && !is_satisfied(want); i++) {
+        for (uint32_t i = 0; i < w->hot && !ptl_want_is_met(want); i++) {
                 struct ptl_peer *peer = w->hot_peers[(w->turn + i) % w->hot];
 
                 if (!is_ready(peer))
@@ -388,7 +383,7 @@ void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want)
         if (ptl_now() - w->looked < LOOK_NS)
                 return;
         collect(task, 0);
-        if (!want || !want->got)
+        if (!ptl_want_is_met(want))
                 drain_hot(task, want);
 }
 
@@ -406,13 +401,13 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
 
         if (w->leader)
                 return;
-        if (drain_hot(task, want) && is_satisfied(want))
+        if (drain_hot(task, want) && ptl_want_is_met(want))
                 return;
         if (w->pollable || ptl_now() - w->looked >= LOOK_NS)
                 collect(task, 0);
         else
                 heat_ready(task);
-        for (int i = 0; i < TURNS_OF_A_LOOK && !is_satisfied(want) && drain_hot(task, want); i++)
+        for (int i = 0; i < TURNS_OF_A_LOOK && !ptl_want_is_met(want) && drain_hot(task, want); i++)
                 ;
 }
 
@@ -607,7 +602,7 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
                                 continue;
                         peer->idle = 0;
                         drain(task, peer, want, FRAMES_A_TURN);
-                        if (is_satisfied(want)) {
+                        if (ptl_want_is_met(want)) {
                                 task->space.counters.polls_won += k > 1;
                                 w->poll_ns = w->poll_max_ns;
                                 if (PTL_UNLIKELY(w->pollable))
