@@ -172,6 +172,8 @@ void ptl_control_flush(struct ptl_peer *peer)
                 r = flush_retired(peer);
         ptl_link_bell(link);
         ptl_unlock(&link->lock);
+        if (!peer->hot && !peer->watched_open && ptl_link_state(link) == PTL_LINK_OPEN)
+                peer->space->opened(peer->space, peer);
         if (PTL_UNLIKELY(r)) /* it waits for room: who sleeps must ask the peer for that */
                 peer->space->rethink(peer->space);
         ptl_peer_unref(peer);

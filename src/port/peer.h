@@ -65,7 +65,8 @@ struct ptl_peer {
         uint8_t retire[PTL_REGIONS_PER_LINK / 8]; /* numbers whose RETIRE is to be written */
         uint32_t n_retire;
         /* waiting (task/wait.c) */
-        bool hot, watched, reaped;
+        bool hot, watched, reaped, heat_later;
+        bool watched_open; /* it was hot once, so it was looked at since it opened */
         uint32_t idle; /* sleeps since a frame came */
 };
 

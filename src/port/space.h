@@ -72,6 +72,8 @@ struct ptl_space {
         void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);
         /* ... when a sender that waits for room should try again. */
         void (*room)(struct ptl_space *space);
+        /* ... when a link was found open by a sender: it is to be looked at. */
+        void (*opened)(struct ptl_space *space, struct ptl_peer *peer);
         /* ... when something waits for room that did not when the leader went to sleep. */
         void (*rethink)(struct ptl_space *space);
 };

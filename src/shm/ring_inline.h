@@ -97,14 +97,15 @@ static inline const _Atomic uint64_t *ptl_ring_next_word(const struct ptl_ring_r
         return (const _Atomic uint64_t *)(const void *)(r->base + (r->position & (r->size - 1)));
 }
 
-/* The lines of a body are asked for together: one behind the other they would cost a transfer each. */
+/* The second line is asked for before the first is looked at: one behind the other they would cost two
+ * transfers. Of larger frames the hardware does it better (docs/benchmarks.md). */
 static inline void ptl_ring_prefetch(const char *frame, uint32_t length)
 {
-        enum { LINE = 64, MOST = 1152 };
+        enum { LINE = 64 };
         uint32_t size = (uint32_t)PTL_FRAME_HEAD + length;
 
-        for (uint32_t at = LINE; at < size && at < MOST; at += LINE)
-                __builtin_prefetch(frame + at);
+        if (size > LINE && size <= 2 * LINE)
+                __builtin_prefetch(frame + LINE);
 }
 
 /* Copies and bounds the head behind @word, which has the right stamp. */

@@ -13,6 +13,7 @@
 
 enum {
         RETRY_MS = 5,
+        STARTS = 5, /* one may end because another server was there, which then went */
         LATER_MS = 1000,         /* while names are published and there is no server */
         START_PATIENCE_MS = 5000, /* for a server that we started, until it answers */
         ANSWER_PATIENCE_MS = 10000,
@@ -112,7 +113,7 @@ static void give_up(struct ptl_task *task, int outcome)
 
         disconnect(task);
         s->state = PTL_SERVER_OFF;
-        s->started_one = false;
+        s->starts = 0;
         finish_all(task, outcome);
         if (s->published || s->watches)
                 retry_in(task, LATER_MS);
@@ -164,12 +165,14 @@ static int start_one(struct ptl_server *s, enum ptl_server_kind kind)
 
         if (kind == PTL_SERVER_SYSTEM)
                 return PTL_E_NO_SERVER;
-        if (s->started_one)
-                return ptl_spawn_failed(&s->starter) ? PTL_E_NO_SERVER : 0; /* 0: it is on its way */
+        if (s->starts && !ptl_spawn_failed(&s->starter))
+                return 0; /* it is on its way */
+        if (s->starts == STARTS) /* each ended, and yet nobody listens */
+                return PTL_E_NO_SERVER;
         r = ptl_server_directory_make(s->path);
         if (r)
                 return r == -ENOENT || r == -ENOTDIR ? PTL_E_NO_SERVER : r;
-        s->started_one = true;
+        s->starts++;
         return ptl_spawn_server(s->path, &s->starter);
 }
 
@@ -210,7 +213,7 @@ static void begin(struct ptl_task *task)
 
         s->state = PTL_SERVER_CONNECTING;
         s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
-        s->started_one = false;
+        s->starts = 0;
         connect_now(task);
 }
 
@@ -221,7 +224,7 @@ void ptl_server_step(struct ptl_task *task)
         if (s->state == PTL_SERVER_CONNECTING && ptl_now() >= s->retry_at) {
                 if (s->give_up_at < ptl_now()) { /* a new try, after a while without a server */
                         s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
-                        s->started_one = false;
+                        s->starts = 0;
                 }
                 connect_now(task);
         }
@@ -239,7 +242,7 @@ static void lost(struct ptl_task *task)
                         (void)!r->item(r, NULL, NULL); /* what was listed is listed again */
         }
         if (s->state == PTL_SERVER_GREETING && ptl_now() < s->give_up_at) {
-                s->started_one = false; /* it left just as we came */
+                s->starts = 0; /* it left just as we came */
                 retry_in(task, RETRY_MS);
         } else if (s->state == PTL_SERVER_GREETING) {
                 give_up(task, PTL_E_NO_SERVER);
@@ -286,7 +289,7 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
                 return;
         }
         s->state = PTL_SERVER_READY;
-        s->started_one = false;
+        s->starts = 0;
         s->identity = w->server;
         task->identity = w->you;
         s->starter = ptl_close(s->starter);

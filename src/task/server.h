@@ -57,7 +57,7 @@ struct ptl_server {
         uint32_t serial;
         ptl_time retry_at, give_up_at;
         int starter; /* a pipe that ends with the portoland we started; -EBADF none */
-        bool started_one;
+        int starts; /* of portoland, in this attempt to connect */
         struct ptl_identity identity; /* the server's */
         struct ptl_request *requests;
         struct ptl_published *published;

@@ -7,6 +7,7 @@
 #include "task/call.h"
 #include "task/send.h"
 #include "task/task.h"
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,15 @@ static void on_room(struct ptl_space *space)
 
         if (task->wait.waits_room)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
+}
+
+static void on_opened(struct ptl_space *space, struct ptl_peer *peer)
+{
+        struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
+
+        ptl_wait_heat(task, peer);
+        if (task->wait.asleep)
+                ptl_wait_rethink(task);
 }
 
 static void on_rethink(struct ptl_space *space)
@@ -166,9 +176,11 @@ static int start_locked(struct ptl_task *task)
         choose_wait(&task->wait);
         ptl_server_init(&task->server);
         register_fork();
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0); /* see task/wait.c */
         task->space.ready = on_ready;
         task->space.room = on_room;
         task->space.rethink = on_rethink;
+        task->space.opened = on_opened;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->space.epoch++;
         task->started = true;

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/futex.h"
 #include "task/task.h"
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -153,16 +154,17 @@ void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer)
                 uint32_t room = w->hot_room ? 2 * w->hot_room : 16;
                 struct ptl_peer **grown;
 
-                if (w->polling) /* W3: the array is being read; a cold link rings */
+                grown = w->polling ? NULL : realloc(w->hot_peers, room * sizeof *grown);
+                if (!grown) { /* W3: the array is being read; the leader does it when it is not */
+                        peer->heat_later = w->heat_later = true;
+                        ptl_store_release(&w->poke, 1); /* E7 */
                         return;
-                grown = realloc(w->hot_peers, room * sizeof *grown);
-                if (!grown)
-                        return; /* stays cold: slower, not wrong */
+                }
                 w->hot_peers = grown;
                 w->hot_room = room;
         }
         w->hot_peers[w->hot++] = peer;
-        peer->hot = true;
+        peer->hot = peer->watched_open = true;
         ptl_store_release(&w->poke, 1); /* E7: a polling leader takes the list anew */
 }
 
@@ -354,6 +356,17 @@ static void collect(struct ptl_task *task, int timeout_ms)
 
 /* --- one turn of the leader --- */
 
+/* Links that could not become hot while the leader read the list. */
+static void heat_late(struct ptl_task *task)
+{
+        task->wait.heat_later = false;
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next)
+                if (p->heat_later) {
+                        p->heat_later = false;
+                        ptl_wait_heat(task, p);
+                }
+}
+
 /* Drains every hot link that has something, from a new one each turn. Returns whether one had. */
 static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
 {
@@ -478,19 +491,35 @@ static void adapt(struct ptl_wait_state *w, ptl_time slept)
                 w->poll_ns /= 2;
 }
 
+/*
+ * Who gives room back looks at `wanting` behind a fence only once in a quarter (shm/bell.h): a sleeper for
+ * room makes up for the fences in between, by one on every CPU that runs a task. Where the kernel refuses,
+ * a sender may sleep until the next quarter is given back.
+ */
+static void barrier_others(void)
+{
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+}
+
 /* W2: arm, fence, look; then it is safe to sleep. */
 static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
 {
         struct ptl_wait_state *w = &task->wait;
+        bool pending = false;
 
         for (uint32_t i = 0; i < w->hot; i++)
                 arm(w, w->hot_peers[i]);
-        if (w->waits_room || task->space.lefts) { /* cold links too may be what a sender waits for */
-                for (struct ptl_peer *p = task->space.peers; p; p = p->next)
-                        if (!p->hot)
-                                arm(w, p);
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
+                pending |= ptl_control_is_pending(p);
+                if (!p->hot && (w->waits_room || task->space.lefts || ptl_control_is_pending(p)))
+                        arm(w, p); /* cold links too may be what is waited for */
         }
         ptl_fence_seq_cst(); /* E3 */
+        if (w->waits_room || task->space.lefts || pending)
+                barrier_others();
+        for (struct ptl_peer *p = pending ? task->space.peers : NULL; p; p = p->next)
+                if (ptl_control_is_pending(p))
+                        ptl_control_flush(p);
         if (PTL_UNLIKELY(task->space.lefts != NULL))
                 ptl_left_check(task);
         for (uint32_t i = 0; i < w->hot; i++)
@@ -556,6 +585,8 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 
         ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
         w->polled = false;
+        if (PTL_UNLIKELY(w->heat_later))
+                heat_late(task);
         if (++w->since_look % 8 == 0 && ptl_now() - w->looked >= LOOK_NS)
                 collect(task, 0); /* whatever polling finds, newcomers and deaths are seen */
         if (drain_hot(task, want))
@@ -640,6 +671,8 @@ int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         bool done;
 
         join(w, waiter);
+        if (waiter->kind == PTL_WAITS_ROOM && w->asleep)
+                ptl_wait_rethink(task); /* the leader sleeps without having asked for room */
         while (!(done = waiter->check(task, waiter)) && !ptl_deadline_passed(deadline)) {
                 if (!w->leader)
                         w->leader = waiter;
@@ -647,8 +680,6 @@ int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
                         lead(task, waiter, deadline);
                         continue;
                 }
-                if (waiter->kind == PTL_WAITS_ROOM)
-                        ptl_wait_rethink(task); /* it may sleep without having asked for room */
                 follow(task, waiter, deadline);
         }
         leave(task, waiter);

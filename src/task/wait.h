@@ -48,6 +48,7 @@ struct ptl_wait_state {
         struct ptl_waiter *leader;
         uint32_t waits_room;     /* waiters of PTL_WAITS_ROOM */
         _Atomic uint32_t poke;   /* tells a polling leader to look again */
+        bool heat_later;         /* a link waits to become hot */
         bool polling;            /* the leader reads hot_peers without the lock */
         bool asleep;             /* the leader sleeps, or is about to, in the kernel */
         bool polled;             /* ptl_wait_quick() polled in vain: sleep next */

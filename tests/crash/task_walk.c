@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/time.h>
@@ -102,64 +103,188 @@ enum walk_end walk_begin(struct walk *w, pid_t pid, const _Atomic uint32_t *phas
         return WALK_THERE;
 }
 
+/* ---- registers ---- */
+
+#if defined(__x86_64__)
+#define PC(regs) ((regs).rip)
+enum { BREAK = 0xcc, BREAK_MASK = 0xff, BREAK_LENGTH = 1 }; /* int3; the pc is behind it then */
+#elif defined(__aarch64__)
+#define PC(regs) ((regs).pc)
+enum { BREAK = (int)0xd4200000, BREAK_MASK = -1, BREAK_LENGTH = 0 }; /* brk #0 */
+#else
+#error "walks on x86-64 and aarch64 only"
+#endif
+
+static bool read_registers(const struct walk *w, struct user_regs_struct *regs)
+{
+        struct iovec all = {.iov_base = regs, .iov_len = sizeof *regs};
+
+        return ptrace(PTRACE_GETREGSET, w->pid, (void *)(uintptr_t)NT_PRSTATUS, &all) == 0;
+}
+
+static bool write_registers(const struct walk *w, struct user_regs_struct *regs)
+{
+        struct iovec all = {.iov_base = regs, .iov_len = sizeof *regs};
+
+        return ptrace(PTRACE_SETREGSET, w->pid, (void *)(uintptr_t)NT_PRSTATUS, &all) == 0;
+}
+
+unsigned long walk_offset(const struct walk *w)
+{
+        struct user_regs_struct regs;
+
+        if (w->sleeping || !WIFSTOPPED(w->status) || !read_registers(w, &regs))
+                return 0;
+        return PC(regs) - (unsigned long)(uintptr_t)__executable_start;
+}
+
+/* False where code cannot be written, as in the vDSO. The victim's copy of it is its own. */
+static bool set_breakpoint(struct walk *w, unsigned long address)
+{
+        long word;
+
+        errno = 0;
+        w->code = ptrace(PTRACE_PEEKTEXT, w->pid, (void *)address, NULL);
+        word = (w->code & ~(long)(unsigned)BREAK_MASK) | (unsigned)BREAK;
+        if (errno || ptrace(PTRACE_POKETEXT, w->pid, (void *)address, (void *)word) < 0)
+                return false;
+        w->breakpoint = address;
+        return true;
+}
+
+/* Takes the breakpoint away, and stands where it was. False: it was another's. */
+static bool clear_breakpoint(struct walk *w)
+{
+        struct user_regs_struct regs;
+        unsigned long address = w->breakpoint;
+
+        w->breakpoint = 0;
+        if (!read_registers(w, &regs) || PC(regs) != address + BREAK_LENGTH)
+                return false;
+        PC(regs) = address;
+        return write_registers(w, &regs) &&
+               ptrace(PTRACE_POKETEXT, w->pid, (void *)address, (void *)w->code) == 0;
+}
+
+/* ---- steps ---- */
+
+static enum walk_end go_on(struct walk *w, int how)
+{
+        if (w->sleeping || ptrace(how, w->pid, NULL, NULL) == 0)
+                return next_stop(w);
+        return WALK_LOST;
+}
+
+/* The instructions between walk_stop() and the function are not counted; they come before it. */
 static enum walk_end one_step(struct walk *w)
 {
-        bool within;
-        enum walk_end end;
+        enum walk_end end = go_on(w, PTRACE_SINGLESTEP);
 
-        if (!w->sleeping && ptrace(PTRACE_SINGLESTEP, w->pid, NULL, NULL) < 0)
-                return WALK_LOST;
-        end = next_stop(w);
         if (end != WALK_THERE)
                 return end;
         if (!is_stopped_by(w, SIGTRAP))
                 return WALK_LOST;
-        within = ptl_load_acquire(w->phase) == WALK_WITHIN;
-        w->steps += within;
-        return within || ptl_load_acquire(w->phase) == WALK_BEFORE ? WALK_THERE : WALK_DONE;
+        if (ptl_load_acquire(w->phase) == WALK_AFTER)
+                return WALK_DONE;
+        w->steps += ptl_load_acquire(w->phase) == WALK_WITHIN;
+        return WALK_THERE;
 }
 
-/* The instructions between walk_stop() and the function are not counted; they come before it. */
-enum walk_end walk_on(struct walk *w, unsigned steps)
+/* Runs until it stops at a breakpoint (THERE), or itself, behind the function (DONE). */
+static enum walk_end run(struct walk *w)
+{
+        enum walk_end end = go_on(w, PTRACE_CONT);
+
+        if (end != WALK_THERE)
+                return end;
+        if (is_stopped_by(w, SIGTRAP))
+                return w->breakpoint && clear_breakpoint(w) ? WALK_THERE : WALK_LOST;
+        if (is_stopped_by(w, SIGSTOP) && ptl_load_acquire(w->phase) == WALK_AFTER)
+                return WALK_DONE;
+        return WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 ? WALK_DONE : WALK_LOST;
+}
+
+static enum walk_end timed_run(struct walk *w)
+{
+        enum walk_end end;
+
+        tick(true);
+        end = run(w);
+        tick(false);
+        return end;
+}
+
+enum walk_end walk_free(struct walk *w) { return timed_run(w); }
+
+/* ---- the trace ---- */
+
+static unsigned times_before(const struct walk_trace *t, unsigned long address)
+{
+        for (unsigned i = t->n; i-- > 0;)
+                if (t->places[i].address == address)
+                        return t->places[i].times + 1;
+        return 0;
+}
+
+static bool add_place(struct walk_trace *t, const struct walk *w)
+{
+        struct user_regs_struct regs;
+        struct walk_place *place;
+
+        if ((t->n & (t->n - 1)) == 0) { /* room doubles at powers of two */
+                place = realloc(t->places, (t->n ? 2 * (size_t)t->n : 1) * sizeof *place);
+                if (!place)
+                        return false;
+                t->places = place;
+        }
+        if (!read_registers(w, &regs))
+                return false;
+        place = &t->places[t->n];
+        place->address = PC(regs);
+        place->times = times_before(t, place->address);
+        t->n++;
+        return true;
+}
+
+enum walk_end walk_record(struct walk *w, struct walk_trace *trace)
 {
         enum walk_end end = WALK_THERE;
 
+        tick(true);
+        while (end == WALK_THERE) {
+                end = one_step(w);
+                if (end == WALK_THERE && w->steps > trace->n && !add_place(trace, w))
+                        end = WALK_LOST;
+        }
+        tick(false);
+        return end;
+}
+
+/* Sets a breakpoint at the last place before @steps that is met for the first time there. */
+static void shorten(struct walk *w, const struct walk_trace *t, unsigned steps)
+{
+        unsigned i = steps < t->n ? steps : t->n;
+
+        while (i-- > 0)
+                if (t->places[i].times == 0 && set_breakpoint(w, t->places[i].address)) {
+                        w->steps = i + 1; /* once there */
+                        return;
+                }
+}
+
+enum walk_end walk_to(struct walk *w, const struct walk_trace *trace, unsigned steps)
+{
+        enum walk_end end = WALK_THERE;
+
+        if (w->steps == 0 && trace)
+                shorten(w, trace, steps);
+        if (w->breakpoint)
+                end = timed_run(w);
         tick(true);
         while (end == WALK_THERE && (w->steps < steps || ptl_load_acquire(w->phase) == WALK_BEFORE))
                 end = one_step(w);
         tick(false);
         return end;
-}
-
-enum walk_end walk_free(struct walk *w)
-{
-        enum walk_end end;
-
-        if (!w->sleeping && ptrace(PTRACE_CONT, w->pid, NULL, NULL) < 0)
-                return WALK_LOST;
-        tick(true);
-        end = next_stop(w);
-        tick(false);
-        if (end != WALK_THERE)
-                return end;
-        return WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 ? WALK_DONE : WALK_LOST;
-}
-
-unsigned long walk_place(const struct walk *w)
-{
-        struct user_regs_struct regs = {0};
-        struct iovec all = {.iov_base = &regs, .iov_len = sizeof regs};
-
-        if (w->sleeping || !WIFSTOPPED(w->status) ||
-            ptrace(PTRACE_GETREGSET, w->pid, (void *)(uintptr_t)NT_PRSTATUS, &all) < 0)
-                return 0;
-#if defined(__x86_64__)
-        return regs.rip - (unsigned long)(uintptr_t)__executable_start;
-#elif defined(__aarch64__)
-        return regs.pc - (unsigned long)(uintptr_t)__executable_start;
-#else
-        return 0;
-#endif
 }
 
 void walk_kill(struct walk *w)
