@@ -330,7 +330,7 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 w->asleep = false;
                 task->space.counters.sleeps++;
         }
-        w->looked = ptl_now();
+        w->looked_now = true;
         w->since_look = 0;
         for (int i = 0; i < n; i++) {
                 uint64_t data = events[i].data.u64;
@@ -350,7 +350,7 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
         if (PTL_UNLIKELY(task->space.lefts != NULL))
                 ptl_left_check(task);
-        if (ptl_server_due(&task->server) <= w->looked)
+        if (PTL_UNLIKELY(task->server.state == PTL_SERVER_CONNECTING))
                 ptl_server_step(task);
 }
 
@@ -386,6 +386,19 @@ static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
         return any;
 }
 
+/* Was the epoll set looked at within the last ms? The time of a look is taken at the first question after
+ * it: a task that sleeps after every message then reads no clock at all. */
+static bool looked_lately(struct ptl_wait_state *w)
+{
+        ptl_time now = ptl_now();
+
+        if (w->looked_now) {
+                w->looked_now = false;
+                w->looked = now;
+        }
+        return now - w->looked < LOOK_NS;
+}
+
 void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want)
 {
         struct ptl_wait_state *w = &task->wait;
@@ -393,7 +406,7 @@ void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want)
         if (PTL_LIKELY(++w->since_look < CALLS_BETWEEN_CLOCKS) || w->leader)
                 return;
         w->since_look = 0;
-        if (ptl_now() - w->looked < LOOK_NS)
+        if (looked_lately(w))
                 return;
         collect(task, 0);
         if (!ptl_want_is_met(want))
@@ -416,7 +429,7 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 return;
         if (drain_hot(task, want) && ptl_want_is_met(want))
                 return;
-        if (w->pollable || ptl_now() - w->looked >= LOOK_NS)
+        if (w->pollable || !looked_lately(w))
                 collect(task, 0);
         else
                 heat_ready(task);
@@ -563,15 +576,18 @@ static void age_links(struct ptl_task *task)
 static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
 {
         struct ptl_wait_state *w = &task->wait;
-        ptl_time begun;
+        bool polls = w->how == PTL_WAIT_ADAPTIVE;
+        ptl_time begun = 0;
 
         if (!arm_and_look(task, waiter)) {
                 disarm_hot(w);
                 return;
         }
-        begun = ptl_now();
+        if (polls)
+                begun = ptl_now();
         collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(&task->server))));
-        adapt(w, w->looked - begun);
+        if (polls)
+                adapt(w, ptl_now() - begun);
         age_links(task);
         disarm_hot(w);
 }
@@ -587,7 +603,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         w->polled = false;
         if (PTL_UNLIKELY(w->heat_later))
                 heat_late(task);
-        if (++w->since_look % 8 == 0 && ptl_now() - w->looked >= LOOK_NS)
+        if (++w->since_look % 8 == 0 && !looked_lately(w))
                 collect(task, 0); /* whatever polling finds, newcomers and deaths are seen */
         if (drain_hot(task, want))
                 return;

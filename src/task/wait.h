@@ -57,6 +57,7 @@ struct ptl_wait_state {
         struct ptl_peer **hot_peers;
         uint32_t turn;           /* which hot link is looked at first */
         ptl_time looked;         /* when the epoll set was last looked at */
+        bool looked_now;         /* since `looked` was set */
         uint32_t since_look;     /* messages since the clock was last read for that */
 };
 

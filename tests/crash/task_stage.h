@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task_stage.h - a victim that dies at any instruction of an act, and the survivor it had a link with
+ * task_stage.h - a victim that dies at any instruction of an act, and the survivor it had a link
+ * with
  *
  * Three processes a worker, all forked before any of them used the library:
  *   the worker    knows the library not at all; walks the victim (task_walk.h) and kills it
@@ -14,8 +15,8 @@
  * An instruction in a loop is visited in each of its first TURNS turns and then now and then: what
  * differs between the later ones is how much of a block, which nobody sees yet, has been copied.
  *
- * The victim counts in shared memory what it has begun and what it has done; whatever happened to it,
- * the survivor must have got all that was done, whole and in order, and what was begun at most.
+ * The victim counts in shared memory what it has begun and what it has done; whatever happened to
+ * it, the survivor must have got all that was done, whole and in order, and what was begun at most.
  */
 #pragma once
 #include "api.h"
@@ -63,21 +64,21 @@ struct play {
 /* One thing to be killed in. Calls that are NULL do nothing. */
 struct scene {
         const char *name;
-        size_t size;                       /* bytes of what the act sends or is sent */
-        uint32_t limit;                    /* messages, of the survivor's port; 0: default */
-        bool first;                        /* the act is the first thing sent on the link */
-        bool serves;                       /* the survivor answers requests as they come */
-        bool inside;                       /* it waits in the library while the victim acts */
-        bool spins;                        /* both wait by polling, on different CPUs */
-        bool drops;                        /* the request is dropped unanswered */
-        bool sleeps;                       /* the act sleeps until the survivor is poked */
-        void (*prepare)(struct stage *);   /* victim: the survivor takes all of this */
-        void (*before)(struct play *);     /* survivor: once it took that */
-        void (*begin)(struct stage *);     /* victim: the last thing before the act */
-        void (*act)(struct stage *);       /* victim: every instruction of it */
-        void (*proof)(struct stage *);     /* victim: that the act was what it is meant to be */
-        void (*meanwhile)(struct play *);  /* survivor, instead of only waiting inside */
-        void (*poke)(struct play *);       /* survivor: what the sleeping act waits for */
+        size_t size;                      /* bytes of what the act sends or is sent */
+        uint32_t limit;                   /* messages, of the survivor's port; 0: default */
+        bool first;                       /* the act is the first thing sent on the link */
+        bool serves;                      /* the survivor answers requests as they come */
+        bool inside;                      /* it waits in the library while the victim acts */
+        bool spins;                       /* both wait by polling, on different CPUs */
+        bool drops;                       /* the request is dropped unanswered */
+        bool sleeps;                      /* the act sleeps until the survivor is poked */
+        void (*prepare)(struct stage *);  /* victim: the survivor takes all of this */
+        void (*before)(struct play *);    /* survivor: once it took that */
+        void (*begin)(struct stage *);    /* victim: the last thing before the act */
+        void (*act)(struct stage *);      /* victim: every instruction of it */
+        void (*proof)(struct stage *);    /* victim: that the act was what it is meant to be */
+        void (*meanwhile)(struct play *); /* survivor, instead of only waiting inside */
+        void (*poke)(struct play *);      /* survivor: what the sleeping act waits for */
 };
 
 static ptl_port to, mine; /* the victim's: a right to the survivor's port, and a port of its own */
@@ -165,7 +166,8 @@ static inline void say_hello(struct stage *s)
         mine = new_port_of(4, 0);
         OK(ptl_right_release(mine));
         item.port = mine;
-        OK(send_part(s, SMALL, &(struct ptl_outgoing){.kind = KIND_HELLO, .rights = &item, .n_rights = 1},
+        OK(send_part(s, SMALL,
+                     &(struct ptl_outgoing){.kind = KIND_HELLO, .rights = &item, .n_rights = 1},
                      soon()));
         if (s->scene->prepare)
                 s->scene->prepare(s);
@@ -292,8 +294,8 @@ static inline bool is_over(const struct play *p)
 {
         struct ptl_task_statistics s = statistics();
 
-        return s.links == 0 && s.links_made > p->links_made &&
-               (!p->victim || p->dead_names == 1) && p->onces >= p->onces_expected;
+        return s.links == 0 && s.links_made > p->links_made && (!p->victim || p->dead_names == 1) &&
+               p->onces >= p->onces_expected;
 }
 
 /* Until the link has ended and all that must come of it has come. */
@@ -303,7 +305,8 @@ static inline void collect(struct play *p)
         struct ptl_message m;
 
         while (!is_over(p)) {
-                bool told = !p->victim || p->dead_names; /* then there is nothing that must wake us */
+                bool told =
+                        !p->victim || p->dead_names; /* then there is nothing that must wake us */
                 int r = ptl_receive(p->set, &m, told ? ptl_after_ms(2) : end);
 
                 if (!told || r != PTL_E_TIMEOUT)
@@ -416,8 +419,9 @@ struct worker {
         struct walk walk;
         struct walk_trace trace;
         unsigned points, missed;
+        unsigned long offset; /* where the victim stood, from the program's start (addr2line) */
         int64_t slowest_ns;
-        unsigned sleeps; /* times this victim was seen asleep */
+        unsigned sleeps;   /* times this victim was seen asleep */
         const char *doing; /* for who reads why it failed */
         unsigned at;
 };
@@ -425,7 +429,7 @@ struct worker {
 __attribute__((noreturn)) static inline void fail_at(const struct worker *w, const char *why)
 {
         fprintf(stderr, "# %s: %s, %s instruction %u (at %u: %#lx), begun %u, done %u\n",
-                w->stage->scene->name, why, w->doing, w->at, w->walk.steps, walk_offset(&w->walk),
+                w->stage->scene->name, why, w->doing, w->at, w->walk.steps, w->offset,
                 ptl_load_relaxed(&w->stage->begun), ptl_load_relaxed(&w->stage->done));
         tst_fail(__FILE__, __LINE__, __func__, why);
 }
@@ -474,16 +478,17 @@ static inline void begin_victim(struct worker *w)
         if (end != WALK_THERE)
                 fail_at(w, "the victim does not begin");
         if (s->scene->inside || s->scene->meanwhile)
-                CHECK(tst_wait_until(ptl_load_acquire(&s->inside) &&
-                                             (s->scene->spins ||
-                                              is_asleep(s->survivor_pid, s->survivor_pid)),
-                                     STAGE_MS));
+                CHECK(tst_wait_until(
+                        ptl_load_acquire(&s->inside) &&
+                                (s->scene->spins || is_asleep(s->survivor_pid, s->survivor_pid)),
+                        STAGE_MS));
 }
 
 static inline void end_victim(struct worker *w)
 {
         struct stage *s = w->stage;
 
+        w->offset = walk_offset(&w->walk);
         ptl_store_release(&s->killed_ns, ptl_now());
         walk_kill(&w->walk);
         if (!s->scene->inside && !s->scene->meanwhile)
@@ -519,19 +524,29 @@ static inline void rehearse(struct worker *w)
         end_victim(w);
 }
 
-/* Is led through all of the act, and dies behind it. */
+/*
+ * Is led through all of the act, and dies behind it. Of several ways the shortest is the map:
+ * others led through what is done once a ms, where most victims do not come.
+ */
 static inline void die_after(struct worker *w)
 {
+        struct walk_trace trace = {0};
         enum walk_end end;
 
         w->doing = "killed behind the last";
         begin_victim(w);
-        while ((end = walk_record(&w->walk, &w->trace)) == WALK_ASLEEP)
+        while ((end = walk_record(&w->walk, &trace)) == WALK_ASLEEP)
                 wake_victim(w);
         if (end != WALK_DONE)
                 fail_at(w, "the victim failed");
         w->points++;
         end_victim(w);
+        if (w->trace.n && w->trace.n <= trace.n) {
+                free(trace.places);
+                return;
+        }
+        free(w->trace.places);
+        w->trace = trace;
 }
 
 /* Dies while it sleeps in the act. */

@@ -12,7 +12,15 @@
 #include "task/task.h"
 #include "task_stage.h"
 
-enum { WORKERS_MAX = 2, PATIENCE = 15, STRIDE = 7, SECONDS_EACH = 3, REHEARSALS = 3, TURNS = 16, TURNS_BETWEEN = 61 };
+enum {
+        WORKERS_MAX = 2,
+        PATIENCE = 15,
+        STRIDE = 7,
+        SECONDS_EACH = 2,
+        REHEARSALS = 3,
+        TURNS = 16,
+        TURNS_BETWEEN = 61
+};
 enum { BIG = 8000, ROOM = SMALL + 128 + 24 };
 
 /* ---- running a scene ---- */
@@ -45,8 +53,8 @@ static void pin_to(int which)
 
 static struct stage *new_stage(const struct scene *scene, unsigned worker)
 {
-        struct stage *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                               -1, 0);
+        struct stage *s =
+                mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
         CHECK(s != MAP_FAILED);
         s->scene = scene;
@@ -125,7 +133,8 @@ static void work(const struct scene *scene, unsigned worker, unsigned workers, s
         }
         if (scene->sleeps)
                 die_asleep(&w);
-        die_after(&w);
+        for (unsigned i = 0; i < REHEARSALS; i++)
+                die_after(&w);
         at = choose_points(&w.trace, &n);
         stride = stride_for(n, one_ns, workers);
         for (unsigned i = number_from("STEP_OFFSET", (unsigned)(time(NULL) / 86400)) % stride +
@@ -153,7 +162,8 @@ static void add_up(const struct scene *scene, const struct tally *tallies, unsig
                         all.slowest_ns = tallies[i].slowest_ns;
         }
         fprintf(stderr,
-                "# %s: %u points (and %u missed), every %u of %u instructions; heard of in %.1f ms\n",
+                "# %s: %u points (and %u missed), every %u of %u instructions; heard of in %.1f "
+                "ms\n",
                 scene->name, all.points, all.missed, all.stride, all.longest,
                 (double)all.slowest_ns / 1e6);
         CHECK(all.points > 2 && all.points > 4 * all.missed);
@@ -161,8 +171,8 @@ static void add_up(const struct scene *scene, const struct tally *tallies, unsig
 
 static void play(const struct scene *scene)
 {
-        struct tally *tallies = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                                     -1, 0);
+        struct tally *tallies =
+                mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         unsigned workers = scene->spins ? 1 : WORKERS_MAX;
         pid_t pids[WORKERS_MAX];
         int status;
@@ -206,10 +216,7 @@ static struct ptl_ring_writer *my_ring(void)
         return &ptl_the_task.space.peers->link.tx;
 }
 
-static void send_one(struct stage *s)
-{
-        OK(send_data(s, ready[0], s->scene->size, NULL, soon()));
-}
+static void send_one(struct stage *s) { OK(send_data(s, ready[0], s->scene->size, NULL, soon())); }
 
 static void send_block(struct stage *s) { OK(send_part(s, BLOCK, NULL, soon())); }
 
@@ -288,27 +295,31 @@ static void poke_by_taking_some(struct play *p) { take_some(p, 50); }
 SCENE(the_first_send_on_a_link, .first = true, .size = SMALL, .act = send_one)
 SCENE(a_send_to_a_task_that_is_awake, .size = SMALL, .act = send_one)
 SCENE(a_send_to_a_task_that_sleeps, .size = SMALL, .act = send_one, .inside = true)
-SCENE(a_send_that_wraps_the_ring, .prepare = most_of_a_lap, .begin = rest_of_a_lap,
-      .size = SMALL, .act = send_one, .proof = has_lapped)
-SCENE(a_send_that_makes_the_ring_grow, .limit = 4000, .begin = fill_level, .size = SMALL, .act = send_one,
-      .proof = has_grown)
-SCENE(a_send_that_waits_for_a_full_queue, .limit = 4, .begin = fill_window, .size = SMALL, .act = send_one,
-      .proof = waited, .sleeps = true, .poke = poke_by_taking_one)
-SCENE(a_send_that_waits_for_a_full_ring, .limit = 65535, .begin = fill_ring, .size = SMALL, .act = send_one,
-      .proof = waited, .sleeps = true, .poke = poke_by_taking_many)
+SCENE(a_send_that_wraps_the_ring, .prepare = most_of_a_lap, .begin = rest_of_a_lap, .size = SMALL,
+      .act = send_one, .proof = has_lapped)
+SCENE(a_send_that_makes_the_ring_grow, .limit = 4000, .begin = fill_level, .size = SMALL,
+      .act = send_one, .proof = has_grown)
+SCENE(a_send_that_waits_for_a_full_queue, .limit = 4, .begin = fill_window, .size = SMALL,
+      .act = send_one, .proof = waited, .sleeps = true, .poke = poke_by_taking_one)
+SCENE(a_send_that_waits_for_a_full_ring, .limit = 65535, .begin = fill_ring, .size = SMALL,
+      .act = send_one, .proof = waited, .sleeps = true, .poke = poke_by_taking_many)
 SCENE(a_send_of_the_first_block, .size = BLOCK, .act = send_one)
-SCENE(a_send_of_another_block, .prepare = send_block, .size = BLOCK, .act = send_one, .inside = true)
-SCENE(a_send_that_waits_for_a_full_pool, .limit = 65535, .begin = fill_pool, .size = BLOCK, .act = send_one,
-      .proof = waited, .sleeps = true, .poke = poke_by_taking_some)
+SCENE(a_send_of_another_block, .prepare = send_block, .size = BLOCK, .act = send_one,
+      .inside = true)
+SCENE(a_send_that_waits_for_a_full_pool, .limit = 65535, .begin = fill_pool, .size = BLOCK,
+      .act = send_one, .proof = waited, .sleeps = true, .poke = poke_by_taking_some)
 
 /* A right of each kind: a new one, one to our own port, the survivor's own, and one to reply to. */
 static void send_rights(struct stage *s)
 {
-        struct ptl_right_item items[] = {{0, PTL_MAKE_SEND},
-                                         {mine, PTL_MAKE_SEND},
-                                         {mine, PTL_MAKE_SEND_ONCE},
-                                         {to, PTL_COPY_SEND}};
-        struct ptl_outgoing out = {.kind = KIND_PART, .reply = mine, .rights = items, .n_rights = 4};
+        struct ptl_right_item items[] = {
+                {0,    PTL_MAKE_SEND     },
+                {mine, PTL_MAKE_SEND     },
+                {mine, PTL_MAKE_SEND_ONCE},
+                {to,   PTL_COPY_SEND     }
+        };
+        struct ptl_outgoing out = {
+                .kind = KIND_PART, .reply = mine, .rights = items, .n_rights = 4};
 
         OK(ptl_port_new(&items[0].port, NULL));
         OK(send_data(s, ready[0], SMALL, &out, soon()));
@@ -316,7 +327,10 @@ static void send_rights(struct stage *s)
 
 static void move_rights(struct stage *s)
 {
-        struct ptl_right_item items[] = {{mine, PTL_MAKE_SEND}, {to, PTL_MOVE_SEND}};
+        struct ptl_right_item items[] = {
+                {mine, PTL_MAKE_SEND},
+                {to,   PTL_MOVE_SEND}
+        };
         struct ptl_outgoing out = {.kind = KIND_PART, .rights = items, .n_rights = 2};
 
         OK(send_data(s, ready[0], BLOCK, &out, soon()));
@@ -333,7 +347,11 @@ static void send_region(struct stage *s)
 
 static void send_three_together(struct stage *s)
 {
-        struct ptl_bytes batch[3] = {{ready[0], SMALL}, {ready[1], SMALL}, {ready[2], SMALL}};
+        struct ptl_bytes batch[3] = {
+                {ready[0], SMALL},
+                {ready[1], SMALL},
+                {ready[2], SMALL}
+        };
         size_t sent = 0;
         uint32_t n = ptl_load_relaxed(&s->begun);
 
@@ -402,7 +420,10 @@ static void give_block(struct play *p) { OK(give(p, BLOCK, PTL_NOW, NULL)); }
 static void give_rights(struct play *p)
 {
         struct ptl_right_item items[] = {
-                {p->port, PTL_MAKE_SEND}, {p->victim, PTL_COPY_SEND}, {0, PTL_MAKE_SEND}};
+                {p->port,   PTL_MAKE_SEND},
+                {p->victim, PTL_COPY_SEND},
+                {0,         PTL_MAKE_SEND}
+        };
         struct ptl_outgoing out = {.reply = p->port, .rights = items, .n_rights = 3};
 
         p->gift = items[2].port = new_port();
@@ -422,13 +443,14 @@ static void give_too_many(struct play *p)
         CHECK(r == 0 || r == PTL_E_DEAD);
 }
 
-SCENE(a_receive_of_what_is_there, .before = give_small, .size = SMALL,
-      .act = receive_and_keep, .proof = is_whole)
+SCENE(a_receive_of_what_is_there, .before = give_small, .size = SMALL, .act = receive_and_keep,
+      .proof = is_whole)
 SCENE(a_receive_of_a_block, .before = give_block, .size = BLOCK, .act = receive_one)
 SCENE(a_receive_that_sleeps, .size = SMALL, .act = receive_one, .proof = slept, .sleeps = true,
       .poke = give_small)
 SCENE(a_receive_of_rights, .before = give_rights, .size = SMALL, .act = receive_one)
-SCENE(a_receive_that_makes_room_for_a_sender, .meanwhile = give_too_many, .size = SMALL, .act = receive_one)
+SCENE(a_receive_that_makes_room_for_a_sender, .meanwhile = give_too_many, .size = SMALL,
+      .act = receive_one)
 
 /* ---- the victim calls ---- */
 
@@ -444,13 +466,13 @@ static void call(struct stage *s)
         CHECK(n == s->scene->size && !memcmp(ready[0], answer, n));
 }
 
-SCENE(a_call_that_is_answered_by_a_task_that_sleeps, .serves = true, .inside = true,
-      .size = SMALL, .act = call)
+SCENE(a_call_that_is_answered_by_a_task_that_sleeps, .serves = true, .inside = true, .size = SMALL,
+      .act = call)
 SCENE(a_call_that_sleeps, .serves = true, .size = SMALL, .act = call, .sleeps = true,
       .poke = poke_by_taking_one)
 SCENE(a_call_with_a_block, .serves = true, .inside = true, .size = BLOCK, .act = call)
-SCENE(a_call_between_tasks_that_poll, .serves = true, .inside = true, .spins = true,
-      .size = SMALL, .act = call)
+SCENE(a_call_between_tasks_that_poll, .serves = true, .inside = true, .spins = true, .size = SMALL,
+      .act = call)
 
 /* ---- the victim replies ---- */
 
@@ -494,7 +516,10 @@ static void reply_one(struct stage *s)
 
 static void reply_rights(struct stage *s)
 {
-        struct ptl_right_item items[] = {{mine, PTL_MAKE_SEND}, {to, PTL_MOVE_SEND}};
+        struct ptl_right_item items[] = {
+                {mine, PTL_MAKE_SEND},
+                {to,   PTL_MOVE_SEND}
+        };
         struct ptl_outgoing out = {
                 .data = ready_answer, .size = SMALL, .rights = items, .n_rights = 2};
 
@@ -506,8 +531,7 @@ static void reply_rights(struct stage *s)
 
 static void drop_request(struct stage *s) { ptl_message_release(&request); }
 
-SCENE(a_reply, .meanwhile = call_victim, .begin = take_request, .size = SMALL,
-      .act = reply_one)
+SCENE(a_reply, .meanwhile = call_victim, .begin = take_request, .size = SMALL, .act = reply_one)
 SCENE(a_reply_with_a_block, .meanwhile = call_victim, .begin = take_request, .size = BLOCK,
       .act = reply_one)
 SCENE(a_reply_with_rights, .meanwhile = call_victim, .begin = take_request, .size = SMALL,

@@ -50,7 +50,8 @@ static void on_tick(int sig) { (void)sig; }
 /* The tick repeats: one that comes just before the wait begins is followed by another. */
 static void tick(bool on)
 {
-        struct sigaction action = {.sa_handler = on_tick}; /* no SA_RESTART: it is to end the wait */
+        struct sigaction action = {.sa_handler =
+                                           on_tick}; /* no SA_RESTART: it is to end the wait */
         struct itimerval every = {.it_interval.tv_usec = on ? TICK_US : 0,
                                   .it_value.tv_usec = on ? TICK_US : 0};
 

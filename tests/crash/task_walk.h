@@ -2,10 +2,10 @@
 /*
  * task_walk.h - leads a process to any instruction of a function, and kills it there
  *
- * One victim is led through instruction by instruction, which leaves a trace: which instruction came
- * when. For those after it this is a map: they run up to a breakpoint at the nearest instruction that
- * the function had not come to before, and go on from there step by step. Where nothing but time
- * differs (a poll that ended earlier) the two ways differ a little, too.
+ * One victim is led through instruction by instruction, which leaves a trace: which instruction
+ * came when. For those after it this is a map: they run up to a breakpoint at the nearest
+ * instruction that the function had not come to before, and go on from there step by step. Where
+ * nothing but time differs (a poll that ended earlier) the two ways differ a little, too.
  *
  * Unlike step.h nothing is copied: the process is really killed, and those it had links with really
  * lose it. What lies between two stops is one machine instruction: a repeated one (rep movsb) and a
@@ -43,7 +43,7 @@ struct walk_trace {
         struct walk_place {
                 unsigned long address;
                 unsigned times; /* it had been come to before */
-        } *places;
+        } * places;
 };
 
 /* In the victim: lets the parent trace it, or ends it; and stops it, where the walk is to begin and
@@ -59,7 +59,8 @@ enum walk_end walk_begin(struct walk *w, pid_t pid, const _Atomic uint32_t *phas
 /* Goes through the function step by step and adds to @trace, which begins as zero. */
 enum walk_end walk_record(struct walk *w, struct walk_trace *trace);
 
-/* Goes on until @steps instructions have been executed; @trace NULL: step by step from the start. */
+/* Goes on until @steps instructions have been executed; @trace NULL: step by step from the start.
+ */
 enum walk_end walk_to(struct walk *w, const struct walk_trace *trace, unsigned steps);
 
 /* Goes on without stopping, until the function has returned, or the process has ended. */

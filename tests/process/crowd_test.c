@@ -2,12 +2,12 @@
 /*
  * crowd_test.c - sixteen tasks call each other while one of them is killed or stopped all the time
  *
- * Every EVERY_MS one of them is killed and replaced, or stopped and continued; those who are left go
- * on. For each right they hold to a killed task's port they are told once; of one that was only
+ * Every EVERY_MS one of them is killed and replaced, or stopped and continued; those who are left
+ * go on. For each right they hold to a killed task's port they are told once; of one that was only
  * stopped, never. Each request is answered, or its end is told. At the end nothing is left.
  *
- * Every other task has one thread, which asks and answers in turn; the others have two, of which one
- * calls and one answers.
+ * Every other task has one thread, which asks and answers in turn; the others have two, of which
+ * one calls and one answers.
  *
  *   CROWD_SEED      of the choices (else the time); printed
  *   CROWD_SECONDS   how long (2)
@@ -31,10 +31,10 @@ struct life {
 
 static struct crowd {
         _Atomic uint32_t current[PLACES]; /* whose life it is */
-        _Atomic uint32_t ended; /* enum stage that all have come to */
-        _Atomic uint32_t stop;  /* call no more */
+        _Atomic uint32_t ended;           /* enum stage that all have come to */
+        _Atomic uint32_t stop;            /* call no more */
         struct life lives[LIVES];
-} *crowd;
+} * crowd;
 
 /* ---- chance ---- */
 
@@ -129,8 +129,8 @@ static void answer(struct ptl_message *m)
                 CHECK(is_killed(m->sender->pid));
                 return;
         }
-        r = ptl_reply_message(m, &(struct ptl_outgoing){
-                                         .data = m->data, .size = m->size, .kind = m->kind});
+        r = ptl_reply_message(
+                m, &(struct ptl_outgoing){.data = m->data, .size = m->size, .kind = m->kind});
         CHECK(r == 0 || r == PTL_E_DEAD);
 }
 
@@ -153,10 +153,7 @@ static bool take_one(ptl_time deadline)
         return true;
 }
 
-static unsigned someone(void)
-{
-        return ptl_load_acquire(&crowd->current[random_below(PLACES)]);
-}
+static unsigned someone(void) { return ptl_load_acquire(&crowd->current[random_below(PLACES)]); }
 
 static size_t make_request(unsigned char *data, unsigned *ret_seed)
 {
@@ -208,8 +205,7 @@ static void call_one(void)
                 CHECK(m.size == out.size && m.kind == seed && is_filled(m.data, m.size, seed));
                 ptl_message_release(&m);
         }
-        ptl_store_relaxed(&crowd->lives[me].calls,
-                          ptl_load_relaxed(&crowd->lives[me].calls) + 1);
+        ptl_store_relaxed(&crowd->lives[me].calls, ptl_load_relaxed(&crowd->lives[me].calls) + 1);
 }
 
 static void *call_all_the_time(void *arg)
@@ -429,7 +425,8 @@ TEST_TIMES(a_crowd_goes_on_while_some_of_it_die_and_some_are_stopped, PATIENCE)
         fprintf(stderr, "# CROWD_SEED=%u\n", seed);
         chance = seed * 2654435761u + 1;
         tst_private_server();
-        crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                     0);
         CHECK(crowd != MAP_FAILED);
         for (unsigned i = 0; i < PLACES; i++)
                 give_birth(i);
