@@ -389,10 +389,9 @@ static inline struct ptl_queued *queued_plain(struct ptl_peer *peer, const struc
  * opaque: NULL, the peer, the hold's slot, the epoch.
  */
 static inline bool fill(struct ptl_peer *peer, const struct ptl_frame *f, struct ptl_receiver *r,
-                        struct ptl_want *want)
+                        struct ptl_message *m)
 {
         int hold = f->length ? ptl_hold_begin(&peer->link, f->position) : -1;
-        struct ptl_message *m = want->fill;
 
         if (PTL_UNLIKELY(hold < 0))
                 return false;
@@ -407,7 +406,6 @@ static inline bool fill(struct ptl_peer *peer, const struct ptl_frame *f, struct
                 .opaque = {NULL, ptl_peer_ref(peer), (void *)(intptr_t)hold,
                            (void *)(uintptr_t)peer->space->epoch},
         };
-        want->filled = true;
         return true;
 }
 
@@ -448,7 +446,8 @@ static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_
         }
         if (PTL_UNLIKELY(!may_arrive(g)))
                 return false; /* message() says what that is */
-        if (!want->fill || !fill(peer, f, g->receiver, want)) {
+        want->filled = want->fill && fill(peer, f, g->receiver, want->fill);
+        if (!want->filled) {
                 q = queued_plain(peer, f, want->in_place);
                 if (PTL_UNLIKELY(!q))
                         return false;
@@ -498,6 +497,47 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
                 break;
         }
         return lie(peer);
+}
+
+/* Is this a plain message through a send right to @r, within its window? */
+static inline struct ptl_grant *plain_grant(struct ptl_peer *peer, const struct ptl_frame *f,
+                                            const struct ptl_receiver *r)
+{
+        struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
+
+        return f->kind == PTL_FRAME_INLINE && g && g->receiver == r && g->kind == PTL_GRANT_SEND &&
+                               !f->head.token && !(f->head.aux & 0x80000000u) && may_arrive(g)
+                       ? g
+                       : NULL;
+}
+
+size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
+                       struct ptl_message *messages, size_t max)
+{
+        struct ptl_ring_reader *rx = &peer->link.rx;
+        struct ptl_grant *g = NULL, *last = NULL;
+        uint32_t units = 0;
+        struct ptl_frame f;
+        size_t n = 0;
+
+        for (; n < max && !ptl_trace_on && ptl_ring_ready(rx); n++) {
+                if (ptl_ring_peek(rx, &f))
+                        break; /* met again, and judged, by ptl_deliver() */
+                g = plain_grant(peer, &f, receiver);
+                if (!g || (last && g != last) || !fill(peer, &f, receiver, &messages[n]))
+                        break;
+                ptl_ring_advance(rx, &f);
+                __builtin_prefetch(rx->base + ((rx->position + 256) & (rx->size - 1)));
+                count_arrival(g, ptl_units(f.length));
+                g->taken += last != NULL; /* all but the first, which is counted and shown below */
+                units += ptl_units(f.length);
+                last = g;
+        }
+        if (last)
+                ptl_grant_taken(last, units);
+        peer->link.frames_received += n;
+        receiver->received += n;
+        return n;
 }
 
 int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)

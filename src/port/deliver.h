@@ -33,6 +33,16 @@ static inline bool ptl_want_is_met(const struct ptl_want *want)
         return want && (want->got || want->sunk || want->filled);
 }
 
+/**
+ * ptl_deliver_run - take a run of plain frames for one port in place
+ * @receiver: whose queue is empty; its frames that come next in the ring are taken, up to @max
+ *
+ * Ends at the first frame that is anything else, which ptl_deliver() takes. What was taken is counted
+ * once, for all. Return: how many @messages were filled.
+ */
+size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
+                       struct ptl_message *messages, size_t max);
+
 /* The program is done with a message that was filled in place. The space's lock is held. */
 void ptl_filled_release(struct ptl_space *space, struct ptl_message *message);
 

@@ -222,11 +222,13 @@ int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t ma
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
         r = receive_one(task, port, &want, deadline, &ret_messages[0]);
-        for (; !r && n < max; n++) {
-                if (!receive_more(task, port, want.in_place, &ret_messages[n]))
-                        break;
+        if (!r && want.in_place)
+                n += ptl_wait_run(task, port, &ret_messages[1], max - 1);
+        while (!r && n < max && receive_more(task, port, want.in_place, &ret_messages[n]))
+                n++;
+        for (size_t i = 1; !r && i < n; i++) {
                 task->space.counters.received++;
-                task->space.counters.received_bytes += ret_messages[n].size;
+                task->space.counters.received_bytes += ret_messages[i].size;
         }
         ptl_unlock(&task->space.lock);
         if (!r)

@@ -442,6 +442,16 @@ bool ptl_wait_drain(struct ptl_task *task, struct ptl_want *want)
         return !task->wait.leader && drain_hot(task, want);
 }
 
+size_t ptl_wait_run(struct ptl_task *task, ptl_port port, struct ptl_message *messages, size_t max)
+{
+        struct ptl_receiver *r = ptl_receiver_of(&task->space, port);
+        struct ptl_wait_state *w = &task->wait;
+
+        if (w->leader || w->hot != 1 || !r || r->head || !is_ready(w->hot_peers[0]))
+                return 0;
+        return ptl_deliver_run(w->hot_peers[0], r, messages, max);
+}
+
 void ptl_wait_catch_up(struct ptl_task *task)
 {
         if (task->wait.leader)

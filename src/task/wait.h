@@ -88,6 +88,9 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want);
 /* Takes from the rings of hot links without a system call; whether there was anything. */
 bool ptl_wait_drain(struct ptl_task *task, struct ptl_want *want);
 
+/* Messages of one port that lie behind each other in the only hot link's ring, in place. */
+size_t ptl_wait_run(struct ptl_task *task, ptl_port port, struct ptl_message *messages, size_t max);
+
 /* Takes in what newcomers have sent by now. The lock is held. */
 void ptl_wait_catch_up(struct ptl_task *task);
 
