@@ -94,7 +94,8 @@ struct ptl_outgoing {
  * struct ptl_message - a received message; release it with ptl_message_release()
  * @data, @size: the bytes, 8-byte aligned; private to this task unless received in place
  * @port:        the name it was received on (of the port, also when received through a set)
- * @reply:       a send-once right for the reply, or PTL_NULL; released with the message if unused
+ * @reply:       a send-once right for the reply, released with the message if unused; PTL_NULL if none
+ *               was wanted, or if the sender has died since
  * @kind:        the sender's, or PTL_NOTIFY_*
  * @n_rights, @rights:   rights that came with it. They are the receiver's: releasing the message
  *                       does not release them, but the array is gone then

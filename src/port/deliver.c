@@ -527,7 +527,6 @@ size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
                 if (!g || (last && g != last) || !fill(peer, &f, receiver, &messages[n]))
                         break;
                 ptl_ring_advance(rx, &f);
-                __builtin_prefetch(rx->base + ((rx->position + 256) & (rx->size - 1)));
                 count_arrival(g, ptl_units(f.length));
                 g->taken += last != NULL; /* all but the first, which is counted and shown below */
                 units += ptl_units(f.length);
@@ -558,7 +557,6 @@ int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
                 link->frames_received++;
                 r = frame(peer, &f, want);
                 ptl_link_consume(link);
-                if (want && want->more)
                         __builtin_prefetch(link->rx.base + ((link->rx.position + 256) & (link->rx.size - 1)));
                 if (r || ptl_want_is_met(want))
                         return r;

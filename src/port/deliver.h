@@ -19,7 +19,6 @@ struct ptl_want {
         /* Filled with `filled` by a plain frame read in place; NULL: always a queued message. */
         struct ptl_message *fill;
         bool filled;
-        bool more; /* the caller will take what comes next too: worth asking for its lines now */
         /* A call wants only the reply's bytes: copied here if they come as a plain frame. */
         void *sink;
         size_t sink_room;

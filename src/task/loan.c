@@ -123,6 +123,7 @@ static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_byt
                       size_t count, size_t *sent)
 {
         struct ptl_ring_batch batch = {0};
+        struct ptl_frame_head head = {0};
         struct ptl_entry *e;
         struct ptl_link *link;
         int r = ptl_space_look(&task->space, port, PTL_RIGHT_SEND, &e);
@@ -130,6 +131,7 @@ static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_byt
         if (r || !e->peer)
                 return r ? r : PTL_E_RIGHT;
         link = &e->peer->link;
+        head.right = e->remote;
         if (e->flags & PTL_ENTRY_CLAIM)
                 return PTL_E_RIGHT; /* its claim is not written: the plain way does that */
         ptl_lock(&link->lock);
@@ -137,7 +139,6 @@ static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_byt
                 r = PTL_E_DEAD;
         while (!r && *sent < count) {
                 const struct ptl_bytes *m = &messages[*sent];
-                struct ptl_frame_head head = {.right = e->remote};
                 uint32_t units = ptl_units(m->size);
 
                 if (!ptl_send_has_window(e, units))

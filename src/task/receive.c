@@ -194,7 +194,7 @@ int ptl_receive(ptl_port port, struct ptl_message *ret_message, ptl_time deadlin
 static bool receive_more(struct ptl_task *task, ptl_port port, bool in_place,
                          struct ptl_message *message)
 {
-        struct ptl_want want = {.in_place = in_place, .more = true, .fill = in_place ? message : NULL};
+        struct ptl_want want = {.in_place = in_place, .fill = in_place ? message : NULL};
         struct ptl_queued *q;
         ptl_port from;
 
@@ -211,7 +211,7 @@ static bool receive_more(struct ptl_task *task, ptl_port port, bool in_place,
 int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t max, size_t *ret_count,
                       unsigned flags, ptl_time deadline)
 {
-        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE, .more = true};
+        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE};
         struct ptl_task *task;
         size_t n = 1;
         int r = ptl_task_enter(&task);
