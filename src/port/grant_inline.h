@@ -72,6 +72,7 @@ static inline struct ptl_grant *ptl_grant_new(struct ptl_peer *peer, struct ptl_
         return g;
 }
 
+/* A send-once right to @receiver: its number, 0: the table is full. */
 static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
         struct ptl_grant *g = ptl_grant_new(peer, receiver, PTL_GRANT_ONCE);
@@ -79,6 +80,7 @@ static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver
         return PTL_LIKELY(g != NULL) ? ptl_grant_right(g) : 0;
 }
 
+/* Ends a grant: the index is free, what still arrives through it is destroyed. */
 static inline void ptl_grant_free(struct ptl_grant *g)
 {
         bool claimed = ptl_right_is_claimed(g->number);
@@ -96,6 +98,7 @@ static inline void ptl_grant_free(struct ptl_grant *g)
         ptl_table_give(&g->peer->granted, ptl_right_index(g->number));
 }
 
+/* The program has dequeued a message of @units that came through it. */
 static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
 {
         struct ptl_link *link = &g->peer->link;

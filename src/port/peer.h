@@ -91,9 +91,8 @@ void ptl_peer_died(struct ptl_peer *peer);
 /* --- what we granted (port/grant.c) --- */
 
 /* Grants a right to @receiver; the number with its generation, 0: the table is full. A send right is
- * granted once per port and peer and counted. */
+ * granted once per port and peer and counted. (ptl_grant_once, _free, _taken: port/grant_inline.h.) */
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver);
-static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
 
 /* The grant a frame names, or NULL. */
 static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t right)
@@ -112,18 +111,12 @@ static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t r
 PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t index,
                                    struct ptl_receiver *receiver);
 
-/* Ends a grant: the index is free, what still arrives through it is destroyed. */
-static inline void ptl_grant_free(struct ptl_grant *grant);
-
 /* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken
  * until the holder uses the right or gives it back. */
 void ptl_grant_abandon(struct ptl_grant *grant);
 
 /* Gives back @count references; the last frees it. */
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
-
-/* The program has dequeued a message of @units that came through it. */
-static inline void ptl_grant_taken(struct ptl_grant *grant, uint32_t units);
 
 /* Remembers that the peer is to be told. */
 void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/loan.c - messages built in place, and batches */
 #include "link/trace_frame.h"
-#include "task/receive.h"
+#include "task/block.h"
 #include "task/send.h"
+#include "task/window.h"
 #include <string.h>
 
 /* opaque[0]: the peer whose block it is, NULL for private memory; opaque[1]: the slot. */
@@ -141,7 +142,7 @@ static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_byt
                 const struct ptl_bytes *m = &messages[*sent];
                 uint32_t units = ptl_units(m->size);
 
-                if (!ptl_send_has_window(e, units))
+                if (!ptl_window_has_room(e, units))
                         r = PTL_E_FULL;
                 else
                         r = ptl_ring_batch_add(&link->tx, &batch, &head, m->data, (uint32_t)m->size);

@@ -3,101 +3,12 @@
 #include "task/send.h"
 #include "link/trace_frame.h"
 #include "port/regions.h"
+#include "task/block.h"
 #include "task/carry.h"
+#include "task/left.h"
+#include "task/local.h"
+#include "task/window.h"
 #include <string.h>
-
-/* A message that was left with a full port; reported when it is taken. */
-struct ptl_left {
-        struct ptl_left *next;
-        ptl_port port, notify;
-        uint32_t sequence; /* of the right: taken when `taken` has reached it */
-};
-
-/* --- windows --- */
-
-/* Believes the receiver's count only between its last value and what was sent. */
-static void refresh_taken(struct ptl_entry *e)
-{
-        struct ptl_link *link = &e->peer->link;
-        bool claimed = ptl_right_is_claimed(e->remote);
-        uint64_t seen;
-        uint32_t messages;
-
-        if (!link->peer.base)
-                return;
-        /* E6 */
-        seen = ptl_load_acquire(ptl_outbox_taken(&link->peer, claimed) + ptl_right_index(e->remote));
-        messages = (uint32_t)seen;
-        if (messages - e->taken > e->sent - e->taken)
-                return;
-        e->taken = messages;
-        if ((uint32_t)(seen >> 32) - e->taken_units <= e->sent_units - e->taken_units)
-                e->taken_units = (uint32_t)(seen >> 32);
-}
-
-static bool fits(const struct ptl_entry *e, uint32_t units)
-{
-        uint32_t queued = e->sent - e->taken;
-
-        return queued < e->limit_messages &&
-               (queued == 0 || e->sent_units - e->taken_units + units <= e->limit_units);
-}
-
-bool ptl_send_has_window(struct ptl_entry *e, uint32_t units)
-{
-        if (PTL_LIKELY(fits(e, units)))
-                return true;
-        refresh_taken(e);
-        return fits(e, units);
-}
-
-/* --- messages left with ports --- */
-
-/* The message is on its way: it is the one that is left with this right. */
-static void leave_with(struct ptl_task *task, struct ptl_entry *e, struct ptl_left *left,
-                       ptl_port notify)
-{
-        *left = (struct ptl_left){.next = task->space.lefts,
-                                  .port = ptl_entry_name(e),
-                                  .notify = notify,
-                                  .sequence = e->sent};
-        e->flags |= PTL_ENTRY_LEFT;
-        task->space.lefts = left;
-        ptl_wait_rethink(task); /* a leader that sleeps has not asked to be told */
-}
-
-/* A dead port takes nothing any more: the one who left a message with it hears of that too. */
-static bool was_taken(struct ptl_task *task, const struct ptl_left *left)
-{
-        struct ptl_entry *e = ptl_space_entry(&task->space, left->port);
-
-        if (!e || !(e->rights & PTL_RIGHT_SEND) || !e->peer)
-                return true;
-        refresh_taken(e);
-        if ((int32_t)(e->taken - left->sequence) < 0)
-                return false;
-        e->flags &= (uint8_t)~PTL_ENTRY_LEFT;
-        return true;
-}
-
-void ptl_left_check(struct ptl_task *task)
-{
-        struct ptl_left **at = &task->space.lefts;
-
-        while (*at) {
-                struct ptl_left *left = *at;
-
-                if (!was_taken(task, left)) {
-                        at = &left->next;
-                        continue;
-                }
-                *at = left->next;
-                ptl_notify(&task->space, left->notify, PTL_NOTIFY_MESSAGE_ACCEPTED, left->port, NULL);
-                free(left);
-        }
-}
-
-/* --- to a port of our own --- */
 
 static int check_reply(struct ptl_task *task, const struct ptl_sending *s)
 {
@@ -110,138 +21,6 @@ static int check_reply(struct ptl_task *task, const struct ptl_sending *s)
                         return r;
         }
         return s->notify ? ptl_space_look(&task->space, s->notify, PTL_RIGHT_RECEIVE, &e) : 0;
-}
-
-static bool local_fits(const struct ptl_receiver *r, uint32_t units)
-{
-        return r->local < r->limit_messages && (!r->local || r->local_units + units <= r->limit_units);
-}
-
-/* Room for what the message carries, before anything is taken from the sender. */
-static int local_room(struct ptl_queued *q, const struct ptl_outgoing *out)
-{
-        if (out->n_rights) {
-                q->carried = calloc(out->n_rights, sizeof *q->carried);
-                if (!q->carried)
-                        return -ENOMEM;
-        }
-        if (out->n_regions) {
-                q->regions = calloc(out->n_regions, sizeof *q->regions);
-                if (!q->regions)
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
-/* Isolated from whoever else sees it: the handle itself moves if nobody does, else a copy is made. */
-static int local_regions(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
-{
-        for (size_t i = 0; i < out->n_regions; i++) {
-                struct ptl_region *region = out->regions[i].region;
-                int r = 0;
-
-                q->regions[i] = out->regions[i];
-                if (out->regions[i].how == PTL_REGION_ISOLATED && region->references > 1)
-                        r = ptl_region_copy(region, &q->regions[i].region);
-                else if (out->regions[i].how == PTL_REGION_VOLATILE || ptl_region_is_shared(region))
-                        r = out->regions[i].how == PTL_REGION_VOLATILE
-                                    ? (ptl_region_ref(region), 0)
-                                    : ptl_region_copy(region, &q->regions[i].region);
-                if (r) {
-                        while (i--)
-                                if (q->regions[i].region != out->regions[i].region ||
-                                    out->regions[i].how == PTL_REGION_VOLATILE)
-                                        ptl_region_unref(&task->space, q->regions[i].region);
-                        return r;
-                }
-        }
-        return 0;
-}
-
-/* What was copied is given up by the sender, as if it had moved. */
-static void local_consume(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
-{
-        for (size_t i = 0; i < out->n_regions; i++)
-                if (q->regions[i].region != out->regions[i].region)
-                        ptl_region_unref(&task->space, out->regions[i].region);
-}
-
-/* The message is not sent after all: its reply right never was. */
-static void unmint(struct ptl_task *task, struct ptl_queued *q)
-{
-        struct ptl_entry *e = q->reply ? ptl_space_entry(&task->space, q->reply) : NULL;
-
-        q->reply = PTL_NULL;
-        if (!e)
-                return;
-        ptl_receiver_of(&task->space, e->remote)->onces--;
-        ptl_space_remove(&task->space, e);
-}
-
-static int local_message(struct ptl_task *task, struct ptl_sending *s, struct ptl_queued **ret_queued)
-{
-        struct ptl_queued *q = ptl_queued_new(&task->space, s->size);
-        int r = q ? 0 : -ENOMEM;
-
-        if (r)
-                return r;
-        if (s->size)
-                memcpy(q->data, s->data, s->size);
-        q->size = s->size;
-        q->kind = s->kind;
-        q->units = ptl_units(s->size);
-        if (s->extras)
-                r = local_room(q, s->extras);
-        if (!r && s->reply_port) {
-                q->reply = ptl_once_insert(&task->space, ptl_receiver_of(&task->space, s->reply_port));
-                s->minted = q->reply;
-                r = q->reply ? 0 : PTL_E_QUOTA;
-        }
-        if (!r && s->extras)
-                r = local_regions(task, q, s->extras);
-        if (r) {
-                unmint(task, q);
-                s->minted = 0;
-                ptl_queued_free(&task->space, q);
-                return r;
-        }
-        if (s->extras) {
-                local_consume(task, q, s->extras);
-                ptl_carry_local(task, s->extras, q->carried);
-                q->n_rights = (uint8_t)s->extras->n_rights;
-                q->n_regions = (uint8_t)s->extras->n_regions;
-        }
-        *ret_queued = q;
-        return 0;
-}
-
-static int send_local(struct ptl_task *task, struct ptl_receiver *receiver, bool once,
-                      struct ptl_sending *s)
-{
-        uint32_t units = ptl_units(s->size);
-        struct ptl_queued *q;
-        bool left;
-        int r = s->extras ? ptl_carry_check(task, NULL, s->extras) : 0;
-
-        if (r)
-                return r;
-        left = !once && !local_fits(receiver, units);
-        if (left && (!s->leave || receiver->left))
-                return PTL_E_FULL;
-        r = local_message(task, s, &q);
-        if (r)
-                return r;
-        if (!once) {
-                q->local_counted = true;
-                receiver->local++;
-                receiver->local_units += units;
-        }
-        if (left) {
-                receiver->left = q->left = true;
-                q->notify = s->notify;
-        }
-        ptl_receiver_put(&task->space, receiver, q);
-        return 0;
 }
 
 /* --- to another task --- */
@@ -464,14 +243,6 @@ static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sendin
         ptl_peer_unref(peer);
 }
 
-/* May a message that finds the queue full be left with the port? One for each right. */
-static int check_leave(struct ptl_task *task, const struct ptl_entry *e, const struct ptl_sending *s)
-{
-        if (s->leave && e->flags & PTL_ENTRY_LEFT)
-                ptl_left_check(task); /* the last one may have been taken */
-        return s->leave && !(e->flags & PTL_ENTRY_LEFT) ? 0 : PTL_E_FULL;
-}
-
 static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
                        struct ptl_region *bytes)
 {
@@ -487,8 +258,8 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                 if (r)
                         return r;
         }
-        if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_send_has_window(e, units))) {
-                r = check_leave(task, e, s);
+        if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_window_has_room(e, units))) {
+                r = ptl_left_may(task, e, s->leave);
                 if (r)
                         return r;
                 left = malloc(sizeof *left);
@@ -504,31 +275,10 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
         if (PTL_UNLIKELY(left != NULL)) {
                 e = ptl_space_entry(&task->space, name);
                 if (e)
-                        leave_with(task, e, left, s->notify);
+                        ptl_left_add(task, e, left, s->notify);
                 else
                         free(left);
         }
-        return 0;
-}
-
-static int send_once_local(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
-{
-        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, e->remote);
-        uint32_t index = e->index;
-        int r;
-
-        if (!e->remote) { /* a caller of this task that gave up: its late reply is destroyed */
-                task->space.counters.destroyed++;
-                ptl_space_remove(&task->space, e);
-                return 0;
-        }
-        if (!receiver)
-                return PTL_E_DEAD;
-        r = send_local(task, receiver, true, s);
-        if (r)
-                return r;
-        receiver->onces--;
-        ptl_space_remove(&task->space, ptl_table_at(&task->space.entries, index));
         return 0;
 }
 
@@ -550,14 +300,14 @@ static int attempt(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
         if (e->rights & PTL_RIGHT_DEAD)
                 return PTL_E_DEAD;
         if (e->rights & PTL_RIGHT_RECEIVE) {
-                r = send_local(task, e->receiver, false, s);
+                r = ptl_local_send(task, e->receiver, false, s);
                 if (!r) {
                         task->space.counters.sent++;
                         task->space.counters.sent_bytes += s->size;
                 }
                 return r;
         }
-        return send_once_local(task, e, s);
+        return ptl_local_send_once(task, e, s);
 }
 
 /* --- waiting for room --- */
@@ -648,82 +398,6 @@ static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending
 
 /* --- large payloads --- */
 
-struct block_wait {
-        struct ptl_waiter waiter;
-        ptl_port port;
-        size_t size;
-        int slot;
-        int outcome;
-        bool done;
-        struct ptl_peer *peer;
-};
-
-/* A block of the link that @port is on; outcome PTL_E_FULL: none now. */
-static bool block_check(struct ptl_task *task, struct ptl_waiter *waiter)
-{
-        struct block_wait *w = PTL_CONTAINER(waiter, struct block_wait, waiter);
-        struct ptl_entry *e = ptl_space_entry(&task->space, w->port);
-        struct ptl_link *link;
-
-        if (w->done)
-                return true;
-        w->done = true;
-        w->outcome = 0;
-        w->slot = -1;
-        if (!e || !e->peer || e->rights & PTL_RIGHT_DEAD)
-                return true; /* the attempt to send will say why */
-        link = &e->peer->link;
-        ptl_lock(&link->lock);
-        w->slot = ptl_link_state(link) == PTL_LINK_DEAD ? -1 : ptl_link_block_reserve(link, w->size);
-        ptl_unlock(&link->lock);
-        if (w->slot == -1 && ptl_link_state(link) != PTL_LINK_DEAD)
-                w->outcome = PTL_E_FULL;
-        else if (w->slot < -1)
-                w->outcome = w->slot;
-        else if (w->slot >= 0)
-                w->peer = ptl_peer_ref(e->peer);
-        w->done = w->outcome != PTL_E_FULL;
-        return w->done;
-}
-
-/* Blocks come back in any order: a few looks apart, asking again is what tells. */
-static bool block_hint(const struct ptl_waiter *waiter)
-{
-        (void)waiter;
-        return false;
-}
-
-int ptl_block_reserve(struct ptl_task *task, ptl_port port, size_t size, ptl_time deadline,
-                      int *ret_slot, struct ptl_peer **ret_peer)
-{
-        struct block_wait w = {
-                .waiter = {.kind = PTL_WAITS_ROOM, .check = block_check, .hint = block_hint},
-                .port = port,
-                .size = size};
-
-        if (!block_check(task, &w.waiter)) {
-                if (deadline == PTL_NOW)
-                        return PTL_E_FULL;
-                task->space.counters.waits_full++;
-                if (ptl_wait_for(task, &w.waiter, deadline))
-                        return PTL_E_TIMEOUT;
-        }
-        if (w.outcome)
-                return w.outcome;
-        *ret_slot = w.slot;
-        *ret_peer = w.peer;
-        return 0;
-}
-
-void ptl_block_cancel(struct ptl_peer *peer, int slot)
-{
-        ptl_lock(&peer->link.lock);
-        if (slot >= 0)
-                ptl_pool_cancel(peer->link.pool, (unsigned)slot);
-        ptl_unlock(&peer->link.lock);
-        ptl_peer_unref(peer);
-}
-
 /* Copies into a block without the task's lock, so that other threads go on meanwhile. */
 static int send_block(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
 {
@@ -795,7 +469,7 @@ static inline bool send_quick(struct ptl_task *task, ptl_port port, const void *
                 return false;
         once = e->rights == PTL_RIGHT_SEND_ONCE;
         units = ptl_units(size);
-        if (PTL_UNLIKELY(!once && (e->rights != PTL_RIGHT_SEND || !fits(e, units))))
+        if (PTL_UNLIKELY(!once && (e->rights != PTL_RIGHT_SEND || !ptl_window_fits(e, units))))
                 return false;
         link = &peer->link;
         ptl_lock(&link->lock);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/send.h - the sending half of a call, and messages left with ports */
+/* task/send.h - the sending half of a call */
 #pragma once
 #include "task/task.h"
 
@@ -30,16 +30,3 @@ PTL_MUST_CHECK int ptl_outgoing_check(const struct ptl_outgoing *out);
  * right to it; NULL for none. Lock held. */
 bool ptl_send_quick(struct ptl_task *task, ptl_port port, struct ptl_receiver *reply,
                     struct ptl_sending *sending);
-
-/* Does the window of a right to another task's port have room for so many units? */
-bool ptl_send_has_window(struct ptl_entry *entry, uint32_t units);
-
-/* Lends a block of the link that @port is on. *ret_slot is -1 (and no peer) where there is no link: a
- * port of our own, a dead one. PTL_E_FULL, PTL_E_TIMEOUT, -ENOMEM. Lock held. */
-PTL_MUST_CHECK int ptl_block_reserve(struct ptl_task *task, ptl_port port, size_t size,
-                                     ptl_time deadline, int *ret_slot, struct ptl_peer **ret_peer);
-/* Gives back the block, if slot is not -1, and the reference. */
-void ptl_block_cancel(struct ptl_peer *peer, int slot);
-
-/* Reports messages that were left with ports and have been taken since, or never will be. */
-void ptl_left_check(struct ptl_task *task);

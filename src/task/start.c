@@ -5,7 +5,7 @@
 #include "link/trace_frame.h"
 #include "port/regions.h"
 #include "task/call.h"
-#include "task/send.h"
+#include "task/left.h"
 #include "task/task.h"
 #include <linux/membarrier.h>
 #include <pthread.h>

@@ -4,6 +4,7 @@
 #include "task/wait.h"
 #include "base/cancel.h"
 #include "base/futex.h"
+#include "task/left.h"
 #include "task/task.h"
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -243,9 +244,6 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
         epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.socket, NULL);
         peer->watched = false;
 }
-
-/* Messages left with ports: which have been taken? (task/send.c) */
-void ptl_left_check(struct ptl_task *task);
 
 static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
 {

@@ -3,15 +3,15 @@
  * bell_model.c - who sleeps is rung: frames, ring room, windows, and the reserve of control frames
  *
  * As shipped: shm/bell.h, shm/ring.c, link/link.c (bell, consume, holds), port/grant.c
- * (ptl_grant_taken), task/send.c (ptl_send_has_window). The sleeping side does what
+ * (ptl_grant_taken), task/window.c (ptl_window_has_room). The sleeping side does what
  * task/wait.c does (W2): arm, fence, look, sleep on an edge of its eventfd, disarm.
  *
  * One link: thread 0 writes (side `a`), thread 1 reads (side `b`).
  */
 #include "explore.h"
 #include "fake_events.h"
-#include "port/peer.h"
-#include "task/send.h"
+#include "port/receiver.h"
+#include "task/window.h"
 #include <string.h>
 
 enum {
@@ -282,7 +282,7 @@ static void room_thread(unsigned self)
 
 /* ---- windows: the writer sleeps until the program has taken something ---- */
 
-static bool has_window(void) { return ptl_send_has_window(&s.entry, plan()->units); }
+static bool has_window(void) { return ptl_window_has_room(&s.entry, plan()->units); }
 
 static void window_thread(unsigned self)
 {
