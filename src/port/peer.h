@@ -43,10 +43,6 @@ struct ptl_held {
 
 struct ptl_region;
 
-struct ptl_region_in { /* a region the peer sent and may send again by number */
-        struct ptl_region *region;
-};
-
 enum { PTL_REGIONS_PER_LINK = 256 };
 
 struct ptl_peer {

@@ -44,9 +44,6 @@ static void bytes_free(struct ptl_queued *q)
         case PTL_BYTES_CELL:
         case PTL_BYTES_REGION: /* goes with the region */
                 break;
-        case PTL_BYTES_HEAP:
-                free(q->data);
-                break;
         case PTL_BYTES_BLOCK:
                 ptl_link_block_return(&q->peer->link, q->slot);
                 break;
@@ -239,15 +236,4 @@ void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port por
         if (q->bytes == PTL_BYTES_REGION) /* the last region is the bytes: the library's */
                 m->n_regions--;
         q->opened = 1;
-}
-
-int ptl_queued_own(struct ptl_queued *q, void **ret_copy)
-{
-        void *copy = malloc(q->size ? q->size : 1);
-
-        if (!copy)
-                return -ENOMEM;
-        memcpy(copy, q->data, q->size);
-        *ret_copy = copy;
-        return 0;
 }

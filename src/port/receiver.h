@@ -13,7 +13,6 @@
 /* What a queued message's bytes are, and so how they are freed. */
 enum ptl_bytes_kind {
         PTL_BYTES_CELL,   /* behind the struct */
-        PTL_BYTES_HEAP,   /* malloc */
         PTL_BYTES_BLOCK,  /* a block of the sender's pool: to be given back */
         PTL_BYTES_HOLD,   /* a frame in the sender's ring, read in place */
         PTL_BYTES_REGION, /* region `slot` of the message */
@@ -68,9 +67,6 @@ void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q);
 /* Turns it into the program's: makes names of the rights. Fills @message. */
 void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port port,
                      struct ptl_message *message);
-
-/* Copies bytes that lie in the sender's memory into our own. 0, -ENOMEM. May be called unlocked. */
-PTL_MUST_CHECK int ptl_queued_own(struct ptl_queued *q, void **ret_copy);
 
 struct ptl_set {
         ptl_port name;

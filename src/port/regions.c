@@ -81,11 +81,7 @@ static int new_number(const struct ptl_peer *peer)
 /* Memory of our own that is to be passed on needs a descriptor. */
 static int materialize(struct ptl_region *region)
 {
-        int r = region->fd >= 0 ? 0 : ptl_memory_share(region->data, region->size, &region->fd);
-
-        if (!r)
-                region->is_private = false;
-        return r;
+        return region->fd >= 0 ? 0 : ptl_memory_share(region->data, region->size, &region->fd);
 }
 
 bool ptl_region_freeze(struct ptl_region *region)
@@ -193,8 +189,6 @@ int ptl_region_copy(const struct ptl_region *region, struct ptl_region **ret_cop
         r = ptl_region_wrap(-EBADF, data, region->size, ret_copy);
         if (r)
                 ptl_memory_unmap(data, region->size);
-        else
-                (*ret_copy)->is_private = true;
         return r;
 }
 

@@ -15,7 +15,6 @@ struct ptl_region {
         size_t size;
         int fd; /* -EBADF: private memory, or a view that is not passed on */
         uint32_t references;
-        bool is_private; /* a copy of our own: anonymous memory */
         bool frozen;
         bool foreign; /* it came from another task */
         uint32_t epoch; /* of the space it is mapped in */

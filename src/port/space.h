@@ -26,7 +26,6 @@ enum {
 };
 
 enum ptl_entry_flags {
-        PTL_ENTRY_BUSY = 1,    /* a send-once right that a thread is about to use up */
         PTL_ENTRY_RELEASE = 2, /* given up; stays until its RELEASE frame is written */
         PTL_ENTRY_FORKED = 4,  /* was the parent's when this process was forked */
         PTL_ENTRY_LEFT = 8,    /* a message is left with the port */

@@ -46,7 +46,7 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
         r = ptl_space_look(&task->space, item->port, rights, &e);
         if (r)
                 return r;
-        if (e->flags & PTL_ENTRY_BUSY || (is_move(item) && moved(out, item->port) > e->references))
+        if (is_move(item) && moved(out, item->port) > e->references)
                 return PTL_E_RIGHT;
         if (peer && e->peer && e->peer != peer)
                 return PTL_E_UNSUPPORTED; /* a third task's port */
