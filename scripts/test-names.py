@@ -5,7 +5,8 @@
 usage: test-names.py TESTLOG.json [NAMES.txt]
 
 A test that speaks TAP counts once for each of its cases, and once more as failed if it ended badly
-without a failed case (killed, or fewer cases than planned). Any other test is one case. The last line
+without a failed case (killed, or fewer cases than planned). Any other test is one case. What a failed
+program said of itself (`# ...` on stderr) follows its failures. The last line
 says `N passed, N failed`, with `, N skipped` if any were; the exit status is 1 if any failed or none ran.
 """
 import json
@@ -14,6 +15,8 @@ import sys
 
 CASE = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*([^#]*?)\s*(#\s*(?:skip|todo)\b.*)?$", re.I)
 
+REMARKS = 12  # lines of a failed program's stderr
+
 passed, failed, skipped = [], [], []
 with open(sys.argv[1], encoding="utf-8") as log:
     tests = [json.loads(line) for line in log if line.strip()]
@@ -21,6 +24,7 @@ for test in tests:
     name = test["name"].split(":")[-1].split(" / ")[-1].split(" - ")[-1]
     cases = [m for m in map(CASE.match, (test.get("stdout") or "").splitlines()) if m]
     bad = 0
+    before = len(failed)
     for m in cases:
         if m.group(3):
             skipped.append(m.group(2))
@@ -38,6 +42,9 @@ for test in tests:
             skipped.append(name)
     elif not bad:
         failed.append(f"{name}: {result.lower()}")
+    if len(failed) > before:
+        said = [line for line in (test.get("stderr") or "").splitlines() if line.startswith(("#", "=="))]
+        failed[-1] += "".join("\n    " + line for line in said[-REMARKS:])
 
 if len(sys.argv) > 2:
     with open(sys.argv[2], "w", encoding="utf-8") as names:

@@ -100,14 +100,13 @@ static int publish(struct ptl_task *task, const char *name, const struct ptl_sm_
                 }
         }
         set_name(&request.msg, name);
+        request.publishes = p;
         r = ask_result(task, &request);
         if (r) {
                 ptl_close(p->fd);
                 free(p);
                 return r;
         }
-        p->next = task->server.published;
-        task->server.published = p;
         if (body->kind == PTL_SM_KIND_PORT && !ptl_receiver_of(&task->space, (ptl_port)body->ticket)) {
                 ptl_names_of_port_end(task, body->ticket); /* another thread freed it meanwhile */
                 return PTL_E_NAME;

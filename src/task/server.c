@@ -106,6 +106,13 @@ static void retry_in(struct ptl_task *task, int ms)
         ptl_wait_rethink(task); /* a leader that sleeps knows nothing of this time */
 }
 
+/* Another attempt to connect: what was started in the last one is no concern of this. */
+static void forget_starts(struct ptl_server *s)
+{
+        s->starter = ptl_close(s->starter);
+        s->starts = 0;
+}
+
 /* Names are to be back when a server is: whoever has published goes on looking for one. */
 static void give_up(struct ptl_task *task, int outcome)
 {
@@ -113,7 +120,7 @@ static void give_up(struct ptl_task *task, int outcome)
 
         disconnect(task);
         s->state = PTL_SERVER_OFF;
-        s->starts = 0;
+        forget_starts(s);
         finish_all(task, outcome);
         if (s->published || s->watches)
                 retry_in(task, LATER_MS);
@@ -213,7 +220,7 @@ static void begin(struct ptl_task *task)
 
         s->state = PTL_SERVER_CONNECTING;
         s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
-        s->starts = 0;
+        forget_starts(s);
         connect_now(task);
 }
 
@@ -224,7 +231,7 @@ void ptl_server_step(struct ptl_task *task)
         if (s->state == PTL_SERVER_CONNECTING && ptl_now() >= s->retry_at) {
                 if (s->give_up_at < ptl_now()) { /* a new try, after a while without a server */
                         s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
-                        s->starts = 0;
+                        forget_starts(s);
                 }
                 connect_now(task);
         }
@@ -242,7 +249,7 @@ static void lost(struct ptl_task *task)
                         (void)!r->item(r, NULL, NULL); /* what was listed is listed again */
         }
         if (s->state == PTL_SERVER_GREETING && ptl_now() < s->give_up_at) {
-                s->starts = 0; /* it left just as we came */
+                forget_starts(s); /* it left just as we came */
                 retry_in(task, RETRY_MS);
         } else if (s->state == PTL_SERVER_GREETING) {
                 give_up(task, PTL_E_NO_SERVER);
@@ -289,10 +296,9 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
                 return;
         }
         s->state = PTL_SERVER_READY;
-        s->starts = 0;
+        forget_starts(s);
         s->identity = w->server;
         task->identity = w->you;
-        s->starter = ptl_close(s->starter);
         if (again || s->published)
                 assert_names(task);
         send_unsent(task);
@@ -325,6 +331,13 @@ static void died(struct ptl_task *task, struct ptl_task_id id)
                 ptl_task_unlink(task, peer);
 }
 
+/* Before anything else is read: the next packet may be the end of this server. */
+static void keep(struct ptl_server *s, struct ptl_published *p)
+{
+        p->next = s->published;
+        s->published = p;
+}
+
 static void answer(struct ptl_task *task, const struct ptl_server_msg *msg, int *fd)
 {
         for (struct ptl_request *r = task->server.requests; r; r = r->next) {
@@ -337,6 +350,8 @@ static void answer(struct ptl_task *task, const struct ptl_server_msg *msg, int 
                                 finish(task, r, e);
                         return;
                 }
+                if (r->publishes && msg->type == PTL_SM_RESULT && !msg->result.outcome)
+                        keep(&task->server, r->publishes);
                 r->answer = *msg;
                 r->answer_fd = ptl_steal_fd(fd);
                 finish(task, r, 0);

@@ -30,6 +30,7 @@ struct ptl_request {
         int answer_fd;                /* the caller's when done */
         bool sent, done;
         int outcome; /* when done: 0, or why there is no answer */
+        struct ptl_published *publishes; /* kept from the moment the server agrees; else the caller's */
         /* Called for each ITEM; with NULL when the list begins again, at another server. */
         int (*item)(struct ptl_request *request, const struct ptl_sm_item *item, const char *name);
         void *arg;

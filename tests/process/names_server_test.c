@@ -215,10 +215,20 @@ static void *fake_serve(void *arg)
         }
 }
 
+/* A listener where the server's is to be. */
+static int fake_listen(void)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
+        CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0);
+        return fd;
+}
+
 /* All calls of the server say PTL_E_VERSION when the HELLO was answered with @body of @type. */
 static void check_fake(unsigned type, const void *body, size_t size)
 {
-        struct sockaddr_un a = {.sun_family = AF_UNIX};
         struct ptl_server_head head = {
                 .magic = PTL_SERVER_MAGIC, .type = (uint16_t)type, .body_size = (uint32_t)size};
         unsigned char reply[PTL_SERVER_PACKET_MAX];
@@ -227,12 +237,8 @@ static void check_fake(unsigned type, const void *body, size_t size)
 
         memcpy(reply, &head, sizeof head);
         memcpy(reply + sizeof head, body, size);
-        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
-        f.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-        CHECK(f.listener >= 0 && pipe2(f.stop, O_CLOEXEC) == 0);
-        unlink(a.sun_path);
-        CHECK(bind(f.listener, (struct sockaddr *)&a, sizeof a) == 0);
-        CHECK(listen(f.listener, 16) == 0);
+        f.listener = fake_listen();
+        CHECK(pipe2(f.stop, O_CLOEXEC) == 0);
         CHECK(pthread_create(&t, NULL, fake_serve, &f) == 0);
         check_server_calls(PTL_E_VERSION);
         CHECK(write(f.stop[1], "x", 1) == 1);
@@ -260,6 +266,105 @@ API_TEST(a_server_that_welcomes_in_another_version_is_told_so)
 }
 
 /* ---- the server dies ---- */
+
+static struct ptl_server_msg fake_hear(int c, unsigned type)
+{
+        char packet[PTL_SERVER_PACKET_MAX];
+        struct ptl_server_msg msg;
+        ssize_t n = recv(c, packet, sizeof packet, 0);
+
+        CHECK(n > 0);
+        CHECK_EQ(ptl_server_msg_decode(packet, (size_t)n, &msg), 0);
+        CHECK_EQ(msg.type, type);
+        return msg;
+}
+
+static void fake_say(int c, const struct ptl_server_msg *msg)
+{
+        char packet[PTL_SERVER_PACKET_MAX];
+        size_t size = ptl_server_msg_encode(msg, packet);
+
+        CHECK_EQ(send(c, packet, size, MSG_NOSIGNAL), (ssize_t)size);
+}
+
+static int fake_welcome(int listener)
+{
+        struct ptl_server_msg welcome = {
+                .type = PTL_SM_WELCOME,
+                .welcome = {.protocol = PTL_SERVER_PROTOCOL, .you = {.task.low = 1, .pid = getpid()}}};
+        int c;
+
+        do { /* impatient tasks connect and go */
+                CHECK((c = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+        } while (recv(c, &(char){0}, 1, MSG_PEEK) == 0 && close(c) == 0);
+        welcome.serial = fake_hear(c, PTL_SM_HELLO).serial;
+        fake_say(c, &welcome);
+        return c;
+}
+
+/* Agrees to a publication and ends with the same breath; what comes up in its place is told again. */
+static void *fake_agree_and_end(void *arg)
+{
+        struct ptl_server_msg result = {.type = PTL_SM_RESULT}, again;
+        int listener = *(int *)arg, c = fake_welcome(listener);
+
+        result.serial = fake_hear(c, PTL_SM_PUBLISH).serial;
+        fake_say(c, &result);
+        close(c);
+        c = fake_welcome(listener);
+        again = fake_hear(c, PTL_SM_PUBLISH);
+        CHECK(strcmp(again.name, "name") == 0);
+        put((ptl_port)again.publish.ticket, "told again"); /* its low half is the port's name */
+        close(c);
+        return NULL;
+}
+
+/* Greeted, ends without an answer. */
+static void *fake_end_at_hello(void *arg)
+{
+        int listener, c;
+
+        CHECK(tst_wait_until(access(arg, F_OK) == 0, 5000)); /* the first server is on its way */
+        listener = fake_listen();
+        do {
+                CHECK((c = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+        } while (recv(c, &(char){0}, 1, 0) == 0 && close(c) == 0);
+        CHECK(unlink(getenv("PORTOLAN_SOCKET")) == 0);
+        close(listener);
+        close(c);
+        return NULL;
+}
+
+API_TEST(x10_a_server_that_ends_while_it_is_greeted_is_started_again)
+{
+        char script[300], first[300];
+        pthread_t t;
+        FILE *f;
+
+        snprintf(script, sizeof script, "%s/portoland", tst_temp_dir());
+        snprintf(first, sizeof first, "%s/first", tst_temp_dir());
+        CHECK((f = fopen(script, "we")));
+        fprintf(f, "#!/bin/sh\nmkdir %s 2>/dev/null && exec sleep 3\nexec %s \"$@\"\n", first,
+                getenv("PORTOLAND"));
+        CHECK(fclose(f) == 0 && chmod(script, 0700) == 0);
+        setenv("PORTOLAND", script, 1);
+        CHECK(pthread_create(&t, NULL, fake_end_at_hello, first) == 0);
+        OK(call_publish());
+        pthread_join(t, NULL);
+}
+
+API_TEST(a_name_outlives_a_server_that_ends_with_its_answer)
+{
+        ptl_port p = new_send_port();
+        int listener = fake_listen();
+        pthread_t t;
+
+        CHECK(pthread_create(&t, NULL, fake_agree_and_end, &listener) == 0);
+        OK(ptl_name_publish("name", p));
+        take(p, "told again");
+        pthread_join(t, NULL);
+        close(listener);
+}
 
 static pid_t server_pid(void)
 {
