@@ -40,4 +40,5 @@ static inline void ptl_closep(int *fd) { ptl_close(*fd); }
 #define PTL_LIKELY(x)    __builtin_expect(!!(x), 1)
 #define PTL_UNLIKELY(x)  __builtin_expect(!!(x), 0)
 #define PTL_COLD         __attribute__((cold, noinline))
+#define PTL_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define PTL_CONTAINER(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))

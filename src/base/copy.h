@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/atomic.h"
+#include "base/cleanup.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -24,6 +25,26 @@ static inline void ptl_copy_shared(void *to, const void *from, size_t size)
                 memcpy(to, from, size);
 }
 #endif
+
+/* The same for what is mostly small: two loads that may overlap, then two stores, without a call. */
+static inline void ptl_copy_small(void *to, const void *from, size_t size)
+{
+#ifndef PTL_MODEL
+        const char *f = from;
+        char *t = to;
+
+        if (PTL_LIKELY(size >= 8 && size <= 16)) {
+                uint64_t head, tail;
+
+                memcpy(&head, f, 8);
+                memcpy(&tail, f + size - 8, 8);
+                memcpy(t, &head, 8);
+                memcpy(t + size - 8, &tail, 8);
+                return;
+        }
+#endif
+        ptl_copy_shared(to, from, size);
+}
 
 /* Copies past the cache and fences the streamed bytes before any later store. */
 void ptl_copy_streaming(void *to, const void *from, size_t size);

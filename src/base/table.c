@@ -37,7 +37,7 @@ static bool add_chunk(struct ptl_table *table)
         return true;
 }
 
-bool ptl_table_ensure(struct ptl_table *table, uint32_t index)
+bool ptl_table_extend(struct ptl_table *table, uint32_t index)
 {
         if (index >= table->limit)
                 return false;

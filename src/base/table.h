@@ -58,5 +58,10 @@ static inline void ptl_table_give(struct ptl_table *table, uint32_t index)
         table->used--;
 }
 
+bool ptl_table_extend(struct ptl_table *table, uint32_t index);
+
 /* Makes @index exist though it was not taken (tables whose indices another side chooses). */
-bool ptl_table_ensure(struct ptl_table *table, uint32_t index);
+static inline bool ptl_table_ensure(struct ptl_table *table, uint32_t index)
+{
+        return PTL_LIKELY(index < table->length && index < table->limit) || ptl_table_extend(table, index);
+}

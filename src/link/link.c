@@ -186,33 +186,6 @@ int ptl_link_input(struct ptl_link *link)
         return 0;
 }
 
-int ptl_hold_begin(struct ptl_link *link, uint64_t start)
-{
-        struct ptl_holds *h = &link->holds;
-        unsigned slot = (h->first + h->count) % PTL_LINK_HOLDS;
-
-        /* Half of the ring stays free of them, so that control frames and others get through. */
-        if (h->count == PTL_LINK_HOLDS ||
-            (h->count && start - h->start[h->first] > link->rx.size / 2))
-                return -1;
-        h->start[slot] = start;
-        h->done[slot] = false;
-        h->count++;
-        return (int)slot;
-}
-
-void ptl_hold_end(struct ptl_link *link, unsigned slot)
-{
-        struct ptl_holds *h = &link->holds;
-
-        h->done[slot] = true;
-        while (h->count && h->done[h->first]) {
-                h->first = (h->first + 1) % PTL_LINK_HOLDS;
-                h->count--;
-        }
-        ptl_link_consume(link);
-}
-
 /* What reading the clock twice costs by itself. */
 static uint32_t clock_cost(void)
 {
@@ -295,12 +268,12 @@ int ptl_link_block_reserve(struct ptl_link *link, size_t size)
         return slot;
 }
 
-void ptl_link_copy(const struct ptl_link *link, void *to, const void *from, size_t size)
+void ptl_link_copy_large(const struct ptl_link *link, void *to, const void *from, size_t size)
 {
-        enum { STREAM_UNKNOWN = 16384, STREAM_FAR = 2048 };
+        enum { STREAM_UNKNOWN = 16384 };
         bool known = link->distance_ns != 0, near = known && link->distance_ns < PTL_NEAR_NS;
 
-        if (!near && size >= (known ? STREAM_FAR : STREAM_UNKNOWN))
+        if (!near && size >= (known ? (size_t)PTL_STREAM_FAR : (size_t)STREAM_UNKNOWN))
                 ptl_copy_streaming(to, from, size);
         else
                 ptl_copy_shared(to, from, size);

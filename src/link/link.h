@@ -28,6 +28,7 @@ enum {
         PTL_LINK_HOLDS = 128,      /* frames read in place and not released, at most */
         PTL_LINK_TOGETHER = 17,    /* descriptors in one packet: a message's regions and its bytes */
         PTL_LINK_SAMPLES = 4,      /* times of cache-line transfers that are remembered */
+        PTL_STREAM_FAR = 2048,     /* bytes from which copies go past the cache to a peer that is not near */
         PTL_NEAR_NS = 110,         /* a cache-line transfer that took no longer is near */
 };
 
@@ -131,8 +132,20 @@ static inline uint32_t ptl_link_peer_cpu(const struct ptl_link *link)
 /* --- reading in place --- */
 
 /* Remembers that the frame at @start is being read; returns a slot, or -1: copy it instead. */
-int ptl_hold_begin(struct ptl_link *link, uint64_t start);
-void ptl_hold_end(struct ptl_link *link, unsigned slot);
+static inline int ptl_hold_begin(struct ptl_link *link, uint64_t start)
+{
+        struct ptl_holds *h = &link->holds;
+        unsigned slot = (h->first + h->count) % PTL_LINK_HOLDS;
+
+        /* Half of the ring stays free of them, so that control frames and others get through. */
+        if (h->count == PTL_LINK_HOLDS ||
+            (h->count && start - h->start[h->first] > link->rx.size / 2))
+                return -1;
+        h->start[slot] = start;
+        h->done[slot] = false;
+        h->count++;
+        return (int)slot;
+}
 
 /* The peer wants room: look with a fence once a quarter of the ring, which cannot miss a sleeper that
  * needs less than half of it, and without one every time, which is free and mostly enough. */
@@ -158,6 +171,18 @@ static inline void ptl_link_consume(struct ptl_link *link)
         ptl_link_offer_room(link, upto);
 }
 
+static inline void ptl_hold_end(struct ptl_link *link, unsigned slot)
+{
+        struct ptl_holds *h = &link->holds;
+
+        h->done[slot] = true;
+        while (h->count && h->done[h->first]) {
+                h->first = (h->first + 1) % PTL_LINK_HOLDS;
+                h->count--;
+        }
+        ptl_link_consume(link);
+}
+
 /* --- blocks --- */
 
 /* Takes a block; the slot's number, -1: none now, or -ENOMEM and the like below -1. */
@@ -167,8 +192,16 @@ static inline void *ptl_link_block(const struct ptl_link *link, unsigned slot)
         return ptl_outbox_pool(&link->mine) + ptl_pool_offset(link->pool, slot);
 }
 
+void ptl_link_copy_large(const struct ptl_link *link, void *to, const void *from, size_t size);
+
 /* Copies into shared memory, past the cache where that is faster for this peer and size. */
-void ptl_link_copy(const struct ptl_link *link, void *to, const void *from, size_t size);
+static inline void ptl_link_copy(const struct ptl_link *link, void *to, const void *from, size_t size)
+{
+        if (PTL_LIKELY(size < PTL_STREAM_FAR))
+                ptl_copy_small(to, from, size);
+        else
+                ptl_link_copy_large(link, to, from, size);
+}
 
 /* Gives a block of the peer's back. The task's lock is held. */
 void ptl_link_block_return(struct ptl_link *link, uint32_t slot);

@@ -17,6 +17,7 @@ void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned 
                 peer->pending_entries = entry->index;
         }
         entry->flags |= (uint8_t)flag;
+        ptl_control_set_pending(peer, true);
 }
 
 /* An entry without a name carries the RELEASE until it is written. */
@@ -170,6 +171,8 @@ void ptl_control_flush(struct ptl_peer *peer)
                 r = flush_grants(peer, 1);
         if (!r)
                 r = flush_retired(peer);
+        if (!r)
+                ptl_control_set_pending(peer, false);
         ptl_link_bell(link);
         ptl_unlock(&link->lock);
         if (!peer->hot && !peer->watched_open && ptl_link_state(link) == PTL_LINK_OPEN)

@@ -2,6 +2,7 @@
 /* port/deliver.c - see deliver.h */
 #include "port/deliver.h"
 #include "link/trace_frame.h"
+#include "port/plain.h"
 #include "port/regions.h"
 #include <string.h>
 
@@ -15,26 +16,6 @@ static int lie(struct ptl_peer *peer)
 static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
 {
         return want && (want->receiver == r || (want->set && want->set == r->set)) && !r->head;
-}
-
-/* A message within its window? A reply right has none. One more than the window may come, the message that
- * may be left with the port; and one may be larger than the window of bytes, which with another left behind
- * it makes two. */
-static inline bool may_arrive(const struct ptl_grant *g)
-{
-        uint32_t queued = g->arrived - g->taken;
-
-        return g->kind == PTL_GRANT_ONCE ||
-               (queued <= g->limit_messages &&
-                (queued < 2 || g->arrived_units - g->taken_units <= g->limit_units));
-}
-
-static inline void count_arrival(struct ptl_grant *g, uint32_t units)
-{
-        if (g->kind == PTL_GRANT_ONCE)
-                return;
-        g->arrived++;
-        g->arrived_units += units;
 }
 
 static bool block_is_valid(const struct ptl_frame_block *block)
@@ -215,14 +196,13 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         bool in_place, kept = false;
         int r = 0;
 
-        if (PTL_UNLIKELY(!g || head->aux & 0x80000000u ||
-                         (g->receiver && !may_arrive(g)) ||
-                         (head->token && !ptl_right_is_granted(head->token)))) {
+        if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(g)) ||
+                         head->aux & 0x80000000u || (head->token && !ptl_right_is_granted(head->token)))) {
                 dismiss(peer, a);
                 return lie(peer);
         }
         if (g->receiver)
-                count_arrival(g, units);
+                ptl_grant_arrived(g, units);
         in_place = want && want->in_place && is_wanted(want, g->receiver);
         q = PTL_LIKELY(g->receiver != NULL) ? queued_for(peer, a, in_place) : NULL;
         if (PTL_UNLIKELY(!q)) {
@@ -360,55 +340,6 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
-/* A plain frame as a message: read in place where that is wanted and possible, else copied. */
-static inline struct ptl_queued *queued_plain(struct ptl_peer *peer, const struct ptl_frame *f,
-                                              bool in_place)
-{
-        int hold = in_place && f->length ? ptl_hold_begin(&peer->link, f->position) : -1;
-        struct ptl_queued *q = ptl_queued_new(peer->space, hold >= 0 ? 0 : f->length);
-
-        if (PTL_UNLIKELY(!q)) {
-                if (hold >= 0)
-                        ptl_hold_end(&peer->link, (unsigned)hold);
-                return NULL;
-        }
-        if (hold >= 0) {
-                q->data = (void *)(uintptr_t)f->body;
-                q->bytes = PTL_BYTES_HOLD;
-                q->slot = (uint32_t)hold;
-        } else {
-                memcpy(q->data, f->body, f->length);
-        }
-        q->size = f->length;
-        q->peer = ptl_peer_ref(peer);
-        return q;
-}
-
-/*
- * A plain frame read in place needs no message of ours: what the program gets says where it lies.
- * opaque: NULL, the peer, the hold's slot, the epoch.
- */
-static inline bool fill(struct ptl_peer *peer, const struct ptl_frame *f, struct ptl_receiver *r,
-                        struct ptl_message *m)
-{
-        int hold = f->length ? ptl_hold_begin(&peer->link, f->position) : -1;
-
-        if (PTL_UNLIKELY(hold < 0))
-                return false;
-        *m = (struct ptl_message){
-                .data = f->body,
-                .size = f->length,
-                .port = r->internal ? PTL_NULL : r->name,
-                .reply = f->head.token ? ptl_held_once(peer, f->head.token) : PTL_NULL,
-                .kind = f->head.aux,
-                .in_place = 1,
-                .sender = &peer->link.identity,
-                .opaque = {NULL, ptl_peer_ref(peer), (void *)(intptr_t)hold,
-                           (void *)(uintptr_t)peer->space->epoch},
-        };
-        return true;
-}
-
 void ptl_filled_release(struct ptl_space *space, struct ptl_message *m)
 {
         struct ptl_peer *peer = m->opaque[1];
@@ -419,51 +350,20 @@ void ptl_filled_release(struct ptl_space *space, struct ptl_message *m)
         ptl_peer_unref(peer);
 }
 
-static inline void sink(struct ptl_frame *f, struct ptl_want *want)
+/* Straight to the program, if it waits for this. */
+static bool give_plain(struct ptl_peer *peer, const struct ptl_frame *f, struct ptl_want *want)
 {
-        memcpy(want->sink, f->body, f->length < want->sink_room ? f->length : want->sink_room);
-        want->sunk_size = f->length;
-        want->sunk = true;
-}
+        struct ptl_ring_plain p = {.body = f->body,
+                                   .rights = (uint64_t)f->head.token << 32 | f->head.right,
+                                   .counts = (uint64_t)f->head.aux << 32 | f->head.sequence,
+                                   .length = f->length};
+        struct ptl_grant *g = want && want->fill ? ptl_plain_grant(peer, &p) : NULL;
 
-/*
- * What most frames are: bytes in the ring for the port that is waited for. Everything that is not plain
- * about it is left to message(), with nothing done.
- */
-static inline bool plain(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
-{
-        struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
-        uint32_t units = ptl_units(f->length), token = f->head.token;
-        struct ptl_queued *q = NULL;
-
-        if (PTL_UNLIKELY(!g || !is_wanted(want, g->receiver) || f->head.aux & 0x80000000u ||
-                         (token && !ptl_right_is_granted(token))))
+        if (!g || !is_wanted(want, g->receiver) ||
+            !ptl_plain_give(peer, g, &p, f->position, want->in_place, want->fill))
                 return false;
-        if (g->kind == PTL_GRANT_ONCE && want->sink && !token) {
-                sink(f, want);
-                ptl_grant_free(g);
-                return true;
-        }
-        if (PTL_UNLIKELY(!may_arrive(g)))
-                return false; /* message() says what that is */
-        want->filled = want->fill && fill(peer, f, g->receiver, want->fill);
-        if (!want->filled) {
-                q = queued_plain(peer, f, want->in_place);
-                if (PTL_UNLIKELY(!q))
-                        return false;
-                q->kind = f->head.aux;
-                q->units = units;
-                q->reply = token;
-                want->got = q;
-                want->from = g->receiver;
-        }
-        count_arrival(g, units);
-        g->receiver->received++;
-        if (g->kind == PTL_GRANT_ONCE)
-                ptl_grant_free(g);
-        else
-                ptl_grant_taken(g, units);
-        return true;
+        ptl_plain_count(g, f->length);
+        return want->filled = true;
 }
 
 static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
@@ -471,7 +371,7 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         struct arrival a = {.frame = f, .bytes = f->body, .size = f->length, .block = -1, .region = -1};
 
         if (PTL_LIKELY(f->kind == PTL_FRAME_INLINE))
-                return want && plain(peer, f, want) ? 0 : message(peer, &a, want);
+                return give_plain(peer, f, want) ? 0 : message(peer, &a, want);
         switch (f->kind) {
         case PTL_FRAME_BLOCK:
                 return message_block(peer, f, want);
@@ -499,43 +399,29 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         return lie(peer);
 }
 
-/* Is this a plain message through a send right to @r, within its window? */
-static inline struct ptl_grant *plain_grant(struct ptl_peer *peer, const struct ptl_frame *f,
-                                            const struct ptl_receiver *r)
-{
-        struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
-
-        return f->kind == PTL_FRAME_INLINE && g && g->receiver == r && g->kind == PTL_GRANT_SEND &&
-                               !f->head.token && !(f->head.aux & 0x80000000u) && may_arrive(g)
-                       ? g
-                       : NULL;
-}
-
 size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
                        struct ptl_message *messages, size_t max)
 {
         struct ptl_ring_reader *rx = &peer->link.rx;
-        struct ptl_grant *g = NULL, *last = NULL;
+        struct ptl_grant *g, *last = NULL;
+        struct ptl_ring_plain p;
         uint32_t units = 0;
-        struct ptl_frame f;
         size_t n = 0;
 
-        for (; n < max && !ptl_trace_on && ptl_ring_ready(rx); n++) {
-                if (ptl_ring_peek(rx, &f))
-                        break; /* met again, and judged, by ptl_deliver() */
-                g = plain_grant(peer, &f, receiver);
-                if (!g || (last && g != last) || !fill(peer, &f, receiver, &messages[n]))
+        for (; n < max && !ptl_trace_on && ptl_ring_peek_plain(rx, &p); n++) {
+                g = ptl_plain_grant(peer, &p);
+                if (!g || g->receiver != receiver || g->kind != PTL_GRANT_SEND || (last && g != last) ||
+                    !ptl_plain_give(peer, g, &p, rx->position, true, &messages[n]))
                         break;
-                ptl_ring_advance(rx, &f);
-                count_arrival(g, ptl_units(f.length));
+                ptl_ring_advance_plain(rx, &p);
+                ptl_grant_arrived(g, ptl_units(p.length));
                 g->taken += last != NULL; /* all but the first, which is counted and shown below */
-                units += ptl_units(f.length);
+                units += ptl_units(p.length);
                 last = g;
         }
         if (last)
                 ptl_grant_taken(last, units);
         peer->link.frames_received += n;
-        receiver->received += n;
         return n;
 }
 
@@ -557,7 +443,6 @@ int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
                 link->frames_received++;
                 r = frame(peer, &f, want);
                 ptl_link_consume(link);
-                        __builtin_prefetch(link->rx.base + ((link->rx.position + 256) & (link->rx.size - 1)));
                 if (r || ptl_want_is_met(want))
                         return r;
         }

@@ -16,20 +16,15 @@ struct ptl_want {
         bool in_place;
         struct ptl_queued *got; /* filled: what was delivered straight from a ring */
         struct ptl_receiver *from;
-        /* Filled with `filled` by a plain frame read in place; NULL: always a queued message. */
+        /* Filled with `filled` by a plain frame; NULL: always a queued message. */
         struct ptl_message *fill;
         bool filled;
-        /* A call wants only the reply's bytes: copied here if they come as a plain frame. */
-        void *sink;
-        size_t sink_room;
-        size_t sunk_size; /* filled with `sunk` */
-        bool sunk;
 };
 
 /* Was what is wanted delivered, one way or another? */
 static inline bool ptl_want_is_met(const struct ptl_want *want)
 {
-        return want && (want->got || want->sunk || want->filled);
+        return want && (want->got || want->filled);
 }
 
 /**

@@ -11,7 +11,7 @@
 #include "port/receiver.h"
 
 /* The words that say how much was taken are reserved a page at a time. */
-bool ptl_grant_reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed)
+static bool reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed)
 {
         enum { A_PAGE = 4096 / sizeof(uint64_t) };
         uint64_t base = claimed ? PTL_OUTBOX_CLAIMED : PTL_OUTBOX_TAKEN;
@@ -35,6 +35,40 @@ static struct ptl_grant *find_send(struct ptl_peer *peer, const struct ptl_recei
         return NULL;
 }
 
+/* A send right. */
+static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
+                  struct ptl_receiver *receiver)
+{
+        g->number = number;
+        g->kind = PTL_GRANT_SEND;
+        g->marks = 0;
+        g->references = 1;
+        g->serial++;
+        g->arrived = g->arrived_units = g->taken = g->taken_units = g->fenced = 0;
+        g->limit_messages = receiver ? receiver->limit_messages : 0;
+        g->limit_units = receiver ? receiver->limit_units : 0;
+        g->peer = peer;
+        if (receiver)
+                ptl_grant_attach(g, receiver);
+        else
+                g->receiver = NULL;
+}
+
+static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver)
+{
+        uint32_t index = ptl_table_take(&peer->granted);
+        struct ptl_grant *g = ptl_table_at(&peer->granted, index);
+
+        if (!g)
+                return NULL;
+        if (!reserve_taken(peer, index, false)) {
+                ptl_table_give(&peer->granted, index);
+                return NULL;
+        }
+        start(g, peer, index, receiver);
+        return g;
+}
+
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
         struct ptl_grant *g = find_send(peer, receiver);
@@ -43,7 +77,7 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
                 g->references++;
                 return ptl_grant_right(g);
         }
-        g = ptl_grant_new(peer, receiver, PTL_GRANT_SEND);
+        g = grant_new(peer, receiver);
         if (!g)
                 return 0;
         ptl_grant_show_taken(g);
@@ -61,10 +95,10 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t index, struct ptl_receiver *
         /* One that was given back may still stand on the list of what is to be told. */
         pending = g->marks;
         if ((g->kind != PTL_GRANT_FREE && !(pending && g->references == 0)) ||
-            !ptl_grant_reserve_taken(peer, index, true))
+            !reserve_taken(peer, index, true))
                 return PTL_E_MALFORMED;
         g->generation = 0; /* claimed numbers carry none: the holder's ring orders their reuse */
-        ptl_grant_start(g, peer, index | PTL_RIGHT_CLAIMED, PTL_GRANT_SEND, receiver);
+        start(g, peer, index | PTL_RIGHT_CLAIMED, receiver);
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
         ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
@@ -95,4 +129,5 @@ void ptl_grant_mark(struct ptl_grant *g, unsigned mark)
                 *head = ptl_right_index(g->number);
         }
         g->marks |= (uint8_t)mark;
+        ptl_control_set_pending(peer, true);
 }

@@ -4,9 +4,6 @@
 #include "port/peer.h"
 #include "port/receiver.h"
 
-/* Reserves the page that says how much was taken through the right at @index; false: no memory. */
-bool ptl_grant_reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed);
-
 static inline void ptl_grant_attach(struct ptl_grant *g, struct ptl_receiver *receiver)
 {
         g->receiver = receiver;
@@ -27,24 +24,6 @@ static inline void ptl_grant_detach(struct ptl_grant *g)
         g->receiver = NULL;
 }
 
-static inline void ptl_grant_start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
-                  enum ptl_grant_kind kind, struct ptl_receiver *receiver)
-{
-        g->number = number;
-        g->kind = (uint8_t)kind;
-        g->marks = 0;
-        g->references = 1;
-        g->serial++;
-        g->arrived = g->arrived_units = g->taken = g->taken_units = 0;
-        g->limit_messages = receiver ? receiver->limit_messages : 0;
-        g->limit_units = receiver ? receiver->limit_units : 0;
-        g->peer = peer;
-        if (receiver)
-                ptl_grant_attach(g, receiver);
-        else
-                g->receiver = NULL;
-}
-
 /* Starts the count of what was taken at zero, for a holder that starts at zero too. */
 static inline void ptl_grant_show_taken(const struct ptl_grant *g)
 {
@@ -56,28 +35,22 @@ static inline void ptl_grant_show_taken(const struct ptl_grant *g)
         ptl_store_release(word, (uint64_t)g->taken_units << 32 | g->taken);
 }
 
-static inline struct ptl_grant *ptl_grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver,
-                                   enum ptl_grant_kind kind)
+/* A send-once right to @receiver: its number, 0: the table is full. It has no window: nothing is counted. */
+static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
         uint32_t index = ptl_table_take(&peer->granted);
         struct ptl_grant *g = ptl_table_at(&peer->granted, index);
 
         if (PTL_UNLIKELY(!g))
-                return NULL;
-        if (PTL_UNLIKELY(!ptl_grant_reserve_taken(peer, index, false))) {
-                ptl_table_give(&peer->granted, index);
-                return NULL;
-        }
-        ptl_grant_start(g, peer, index, kind, receiver);
-        return g;
-}
-
-/* A send-once right to @receiver: its number, 0: the table is full. */
-static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
-{
-        struct ptl_grant *g = ptl_grant_new(peer, receiver, PTL_GRANT_ONCE);
-
-        return PTL_LIKELY(g != NULL) ? ptl_grant_right(g) : 0;
+                return 0;
+        g->number = index;
+        g->kind = PTL_GRANT_ONCE;
+        g->marks = 0;
+        g->references = 1;
+        g->serial++;
+        g->peer = peer;
+        ptl_grant_attach(g, receiver);
+        return ptl_grant_right(g);
 }
 
 /* Ends a grant: the index is free, what still arrives through it is destroyed. */
@@ -102,7 +75,6 @@ static inline void ptl_grant_free(struct ptl_grant *g)
 static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
 {
         struct ptl_link *link = &g->peer->link;
-        uint32_t step = g->limit_messages / 4;
 
         if (PTL_UNLIKELY(!link->peer.base))
                 return;
@@ -111,8 +83,10 @@ static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
         ptl_grant_show_taken(g);
         /* A sender that sleeps for the window is not missed once in a quarter of it, which leaves it
          * room enough; and mostly not in between either. */
-        if (step <= 1 || g->taken % step == 0 || g->taken == g->arrived)
+        if (g->taken - g->fenced >= g->limit_messages / 4 || g->taken == g->arrived) {
+                g->fenced = g->taken;
                 ptl_fence_seq_cst(); /* E3 */
+        }
         if (PTL_UNLIKELY(ptl_bell_room_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
                 ptl_link_ring(link);
 }

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/held.c - rights to a peer's ports that we hold: from their numbers to our names (peer.h) */
 #include "port/peer.h"
+#include "port/held_inline.h"
 #include "port/receiver.h"
 
 enum { RELEASE_AT = 1 << 15 };
 
-static struct ptl_held *held_at(struct ptl_peer *peer, uint32_t right)
-{
-        return ptl_table_at(ptl_right_is_claimed(right) ? &peer->claims : &peer->held,
-                            ptl_right_index(right));
-}
-
 struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right)
 {
-        struct ptl_held *h = held_at(peer, right);
+        struct ptl_held *h = ptl_held_at(peer, right);
         struct ptl_entry *e = h ? ptl_space_hidden(peer->space, h->name) : NULL;
 
         return e && e->peer == peer && e->remote == right ? e : NULL;
@@ -27,39 +22,6 @@ static ptl_port add_reference(struct ptl_entry *e)
         if (e->references < PTL_REFERENCES_MAX)
                 e->references++;
         return ptl_entry_name(e);
-}
-
-void ptl_held_forget(struct ptl_peer *peer, uint32_t right)
-{
-        struct ptl_held *h = held_at(peer, right);
-
-        if (!h)
-                return;
-        h->name = PTL_NULL;
-        if (ptl_right_is_claimed(right))
-                ptl_table_give(&peer->claims, ptl_right_index(right));
-}
-
-static ptl_port enter(struct ptl_peer *peer, struct ptl_held *h, unsigned rights, uint32_t right,
-                      struct ptl_entry **ret_entry)
-{
-        ptl_port name = h ? ptl_space_insert(peer->space, rights, ret_entry) : PTL_NULL;
-
-        if (!name)
-                return PTL_NULL;
-        (*ret_entry)->peer = ptl_peer_ref(peer);
-        (*ret_entry)->remote = right;
-        h->name = name;
-        return name;
-}
-
-ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right)
-{
-        struct ptl_entry *e;
-
-        if (PTL_UNLIKELY(!ptl_table_ensure(&peer->held, ptl_right_index(right))))
-                return PTL_NULL;
-        return enter(peer, held_at(peer, right), PTL_RIGHT_SEND_ONCE, right, &e);
 }
 
 ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
@@ -76,7 +38,7 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
         }
         if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))
                 return PTL_NULL;
-        name = enter(peer, held_at(peer, right), PTL_RIGHT_SEND, right, &e);
+        name = ptl_held_enter(peer, ptl_held_at(peer, right), PTL_RIGHT_SEND, right, &e);
         if (name) {
                 e->limit_messages = limit_messages;
                 e->limit_units = limit_units;
@@ -109,7 +71,7 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
         h = ptl_table_at(&peer->claims, index);
         if (!h)
                 return PTL_NULL;
-        name = enter(peer, h, PTL_RIGHT_SEND, index | PTL_RIGHT_CLAIMED, &e);
+        name = ptl_held_enter(peer, h, PTL_RIGHT_SEND, index | PTL_RIGHT_CLAIMED, &e);
         if (!name) {
                 ptl_table_give(&peer->claims, index);
                 return PTL_NULL;

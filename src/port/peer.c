@@ -26,10 +26,8 @@ int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity 
         return 0;
 }
 
-void ptl_peer_unref(struct ptl_peer *peer)
+void ptl_peer_free(struct ptl_peer *peer)
 {
-        if (--peer->references)
-                return;
         ptl_regions_drop(peer);
         ptl_link_fini(&peer->link);
         ptl_table_fini(&peer->granted);
@@ -87,6 +85,7 @@ static void drop_pending(struct ptl_peer *peer)
         }
         peer->pending_grants[0] = peer->pending_grants[1] = 0;
         peer->n_retire = 0;
+        ptl_control_set_pending(peer, false);
 }
 
 void ptl_peer_died(struct ptl_peer *peer)

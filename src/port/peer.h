@@ -27,6 +27,7 @@ struct ptl_grant {
         uint32_t serial;     /* of its lives: a claimed index is used again without a generation */
         uint32_t arrived, arrived_units; /* messages that came through it */
         uint32_t taken, taken_units;     /* of those, dequeued by the program */
+        uint32_t fenced; /* `taken` when a sender that waits for room was last looked for behind a fence */
         uint32_t limit_messages, limit_units; /* the widest window the peer was ever told */
         uint32_t pending_next; /* number, of the chain of grants with marks */
         struct ptl_receiver *receiver; /* NULL: the port is dead */
@@ -60,6 +61,7 @@ struct ptl_peer {
         struct ptl_region *regions_out[PTL_REGIONS_PER_LINK];
         uint8_t retire[PTL_REGIONS_PER_LINK / 8]; /* numbers whose RETIRE is to be written */
         uint32_t n_retire;
+        bool pending; /* any of these is not empty */
         /* waiting (task/wait.c) */
         bool hot, watched, reaped, heat_later;
         bool watched_open; /* it was hot once, so it was looked at since it opened */
@@ -74,7 +76,12 @@ static inline struct ptl_peer *ptl_peer_ref(struct ptl_peer *peer)
         peer->references++;
         return peer;
 }
-void ptl_peer_unref(struct ptl_peer *peer);
+void ptl_peer_free(struct ptl_peer *peer);
+static inline void ptl_peer_unref(struct ptl_peer *peer)
+{
+        if (PTL_UNLIKELY(--peer->references == 0))
+                ptl_peer_free(peer);
+}
 
 /**
  * ptl_peer_died - settle everything that lay between us and a dead peer
@@ -127,15 +134,12 @@ static inline uint32_t ptl_grant_right(const struct ptl_grant *grant)
 /* A send right the peer granted: the name it has or gets, with one more reference; PTL_NULL: full. */
 ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
                        uint32_t limit_units);
-/* A send-once right the peer granted: always a name of its own. */
-ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right);
 /* A right by ticket: chooses an index and leaves a CLAIM to be written. Same ticket, same name. */
 ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
                         uint32_t limit_units);
 /* The entry of a right of the peer's, even one that is under way (ptl_space_hidden()), or NULL. */
 struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
-/* Forgets it: no name has it any more. */
-void ptl_held_forget(struct ptl_peer *peer, uint32_t right);
+/* (ptl_held_once, _forget: port/held_inline.h.) */
 
 /* --- telling the peer (port/control.c) --- */
 
@@ -147,8 +151,12 @@ void ptl_control_release(struct ptl_peer *peer, struct ptl_entry *entry);
 
 /* Writes what is pending, as far as the ring has room, and rings. The space's lock is held. */
 void ptl_control_flush(struct ptl_peer *peer);
-static inline bool ptl_control_is_pending(const struct ptl_peer *peer)
+static inline bool ptl_control_is_pending(const struct ptl_peer *peer) { return peer->pending; }
+
+/* Something is to be written to the peer, which then is counted in space->pending; or all was. */
+static inline void ptl_control_set_pending(struct ptl_peer *peer, bool pending)
 {
-        return peer->pending_entries || peer->pending_grants[0] || peer->pending_grants[1] ||
-               peer->n_retire;
+        pending = pending && ptl_link_state(&peer->link) != PTL_LINK_DEAD;
+        peer->space->pending += (uint32_t)pending - (uint32_t)peer->pending;
+        peer->pending = pending;
 }

@@ -4,7 +4,7 @@
 #include "port/regions.h"
 #include <string.h>
 
-enum { CELL = 1280, CELLS_KEPT = 128 };
+enum { CELL = PTL_QUEUED_CELL, CELLS_KEPT = 128 };
 
 struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room)
 {
@@ -190,8 +190,10 @@ void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
                 ptl_region_unref(space, q->regions[q->slot].region);
         }
         bytes_free(q);
-        free(q->carried);
-        free(q->regions);
+        if (q->carried)
+                free(q->carried);
+        if (q->regions)
+                free(q->regions);
         if (q->peer)
                 ptl_peer_unref(q->peer);
         cell_free(space, q);

@@ -54,8 +54,29 @@ struct ptl_queued {
         _Alignas(16) char cell[];
 };
 
+enum { PTL_QUEUED_CELL = 1280 }; /* bytes behind the struct of most */
+
 /* A message without bytes, rights or regions, with @room bytes behind it; NULL: no memory. */
 struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room);
+
+/* The bytes of a plain message, which the program has at once: only what its release looks at is set. NULL:
+ * too large, or no cell is at hand. */
+static inline struct ptl_queued *ptl_queued_opened(struct ptl_space *space, struct ptl_peer *peer, size_t size)
+{
+        struct ptl_queued *q = space->cells;
+
+        if (PTL_UNLIKELY(!q || size > PTL_QUEUED_CELL))
+                return NULL;
+        space->cells = q->next;
+        space->n_cells--;
+        q->peer = peer;
+        q->epoch = space->epoch;
+        q->bytes = PTL_BYTES_CELL;
+        q->opened = 1;
+        q->carried = NULL;
+        q->regions = NULL;
+        return q;
+}
 
 /* A right that came with a message becomes this task's at once, hidden until the message is opened: what
  * becomes of its port meanwhile is seen. */
@@ -151,3 +172,4 @@ void ptl_once_unused(struct ptl_space *space, ptl_port port);
 void ptl_right_kill(struct ptl_space *space, struct ptl_entry *entry);
 
 #include "port/grant_inline.h"
+#include "port/held_inline.h"

@@ -242,6 +242,7 @@ static void withdraw(struct ptl_peer *peer, const struct ptl_region *region)
                 return;
         peer->retire[number / 8] |= (uint8_t)(1u << number % 8);
         peer->n_retire++;
+        ptl_control_set_pending(peer, true);
         ptl_control_flush(peer);
 }
 

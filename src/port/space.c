@@ -31,35 +31,6 @@ int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights
         return 0;
 }
 
-ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights, struct ptl_entry **ret_entry)
-{
-        uint32_t index = ptl_table_take(&space->entries);
-        struct ptl_entry *e = ptl_table_at(&space->entries, index);
-        uint16_t generation;
-
-        if (!e)
-                return PTL_NULL;
-        generation = e->generation;
-        *e = (struct ptl_entry){.index = index,
-                                .generation = generation,
-                                .rights = (uint8_t)rights,
-                                .references = 1};
-        if (ret_entry)
-                *ret_entry = e;
-        return ptl_entry_name(e);
-}
-
-void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)
-{
-        uint32_t index = entry->index;
-
-        entry->rights = 0;
-        entry->flags = 0;
-        entry->receiver = NULL;
-        entry->generation = (entry->generation + 1) % PTL_NAME_GENERATIONS;
-        ptl_table_give(&space->entries, index);
-}
-
 void ptl_space_fork(struct ptl_space *space)
 {
         struct ptl_table *t = &space->entries;
@@ -82,6 +53,7 @@ void ptl_space_fork(struct ptl_space *space)
         space->cells = NULL;
         space->n_cells = 0;
         space->lefts = NULL;
+        space->pending = 0;
         memset(&space->counters, 0, sizeof space->counters);
         space->lock = (struct ptl_lock){0};
 }

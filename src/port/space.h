@@ -66,6 +66,7 @@ struct ptl_space {
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
         struct ptl_task_statistics counters;
         uint32_t epoch;    /* counts starts of the task: what is of another is not touched */
+        uint32_t pending;  /* peers to whom something is to be written (port/control.c) */
         uint32_t internal; /* names that are the library's own */
         /* Called with the lock held when a message was put into a receiver's queue, or it died. */
         void (*ready)(struct ptl_space *space, struct ptl_receiver *receiver);
@@ -114,13 +115,37 @@ int ptl_space_why_not(const struct ptl_space *space, ptl_port name);
 PTL_MUST_CHECK int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights,
                                   struct ptl_entry **ret_entry);
 
-/* A new entry with @rights and one reference, everything else zero; PTL_NULL at the table's limit. */
-ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights, struct ptl_entry **ret_entry);
-
-/* The name is dead from now on; the entry is free. */
-void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry);
-
 static inline ptl_port ptl_entry_name(const struct ptl_entry *entry)
 {
         return (ptl_port)entry->generation << PTL_NAME_INDEX_BITS | entry->index;
+}
+
+/* A new entry with @rights and one reference, everything else zero; PTL_NULL at the table's limit. */
+static inline ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights,
+                                        struct ptl_entry **ret_entry)
+{
+        uint32_t index = ptl_table_take(&space->entries);
+        struct ptl_entry *e = ptl_table_at(&space->entries, index);
+
+        if (PTL_UNLIKELY(!e))
+                return PTL_NULL;
+        *e = (struct ptl_entry){.index = index,
+                                .generation = e->generation,
+                                .rights = (uint8_t)rights,
+                                .references = 1};
+        if (ret_entry)
+                *ret_entry = e;
+        return ptl_entry_name(e);
+}
+
+/* The name is dead from now on; the entry is free. */
+static inline void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)
+{
+        uint32_t index = entry->index;
+
+        entry->rights = 0;
+        entry->flags = 0;
+        entry->receiver = NULL;
+        entry->generation = (entry->generation + 1) % PTL_NAME_GENERATIONS;
+        ptl_table_give(&space->entries, index);
 }

@@ -36,20 +36,32 @@ static inline uint64_t ptl_ring_frame_room(uint64_t at, uint32_t length)
 PTL_MUST_CHECK int ptl_ring_reserve_slow(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
                                          struct ptl_ring_slot *ret_slot);
 
-static inline int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
-                                   struct ptl_ring_slot *ret_slot)
+/* Is there room for the frame right here, by what is known of the reader? No line of its is looked at. */
+static inline bool ptl_ring_fits(const struct ptl_ring_writer *w, uint32_t length, uint32_t reserve)
 {
         uint64_t at = w->position, offset = at & (w->size - 1);
         /* Two lines more than the frame: never less than ptl_ring_frame_room() */
         uint64_t room = PTL_FRAME_HEAD + (uint64_t)length + 128;
 
-        if (PTL_UNLIKELY(at + room + PTL_RING_WORD + reserve > w->limit || offset + room > w->size))
+        return PTL_LIKELY(at + room + PTL_RING_WORD + reserve <= w->limit && offset + room <= w->size);
+}
+
+/* Where the body of a frame that fits goes. */
+static inline char *ptl_ring_body(const struct ptl_ring_writer *w)
+{
+        return w->base + (w->position & (w->size - 1)) + PTL_FRAME_HEAD;
+}
+
+static inline int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
+                                   struct ptl_ring_slot *ret_slot)
+{
+        if (PTL_UNLIKELY(!ptl_ring_fits(w, length, reserve)))
                 return ptl_ring_reserve_slow(w, length, reserve, ret_slot);
         *ret_slot = (struct ptl_ring_slot){
-                .pad = at,
-                .position = at,
-                .end = ptl_frame_end(at, length),
-                .body = w->base + offset + PTL_FRAME_HEAD,
+                .pad = w->position,
+                .position = w->position,
+                .end = ptl_frame_end(w->position, length),
+                .body = ptl_ring_body(w),
         };
         return 0;
 }
@@ -92,6 +104,22 @@ static inline void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_
         ptl_ring_publish_word(w, slot->pad, slot->position, ptl_frame_word(slot->position, length, kind));
 }
 
+/* Writes and publishes a frame that fits, whose body is written. The writer's fields are read once: for
+ * all the compiler knows, each store to the ring changes them. */
+static inline void ptl_ring_publish_here(struct ptl_ring_writer *w, enum ptl_frame_kind kind, uint32_t length,
+                                         const struct ptl_frame_head *head)
+{
+        uint64_t at = w->position, end = ptl_frame_end(at, length);
+        _Atomic uint64_t *words = ptl_ring_word_at(w, at), *tail = ptl_ring_word_at(w, end);
+        uint32_t sequence = w->sequence++;
+
+        w->position = end;
+        ptl_store_relaxed(words + 1, (uint64_t)head->token << 32 | head->right); /* relaxed: E1 orders it */
+        ptl_store_relaxed(words + 2, (uint64_t)head->aux << 32 | sequence);      /* relaxed: as above */
+        ptl_store_relaxed(tail, 0); /* relaxed: as above. I1: before the word that leads there */
+        ptl_store_release(words, ptl_frame_word(at, length, kind)); /* E1 */
+}
+
 static inline const _Atomic uint64_t *ptl_ring_next_word(const struct ptl_ring_reader *r)
 {
         return (const _Atomic uint64_t *)(const void *)(r->base + (r->position & (r->size - 1)));
@@ -113,6 +141,8 @@ static inline int ptl_ring_look(const struct ptl_ring_reader *r, uint64_t word, 
 {
         uint64_t offset = r->position & (r->size - 1);
         const char *at = r->base + offset;
+        const _Atomic uint64_t *words = (const _Atomic uint64_t *)(const void *)(at + PTL_RING_WORD);
+        uint64_t rights, counts;
 
         frame->kind = (enum ptl_frame_kind)ptl_frame_kind_of(word);
         frame->length = ptl_frame_length(word);
@@ -121,8 +151,14 @@ static inline int ptl_ring_look(const struct ptl_ring_reader *r, uint64_t word, 
                          offset + PTL_FRAME_HEAD + frame->length > r->size))
                 return PTL_E_MALFORMED;
         ptl_ring_prefetch(at, frame->length);
-        memcpy(&frame->head, at, sizeof frame->head); /* the one copy; what it says is used from here */
-        frame->head.word = word;
+        /* The one copy, as it was stored, in words; what it says is used from here. */
+        rights = ptl_load_relaxed(words); /* relaxed: behind E1 */
+        counts = ptl_load_relaxed(words + 1); /* relaxed: behind E1 */
+        frame->head = (struct ptl_frame_head){.word = word,
+                                              .right = (uint32_t)rights,
+                                              .token = (uint32_t)(rights >> 32),
+                                              .sequence = (uint32_t)counts,
+                                              .aux = (uint32_t)(counts >> 32)};
         frame->body = at + PTL_FRAME_HEAD;
         frame->position = r->position;
         frame->end = ptl_frame_end(r->position, frame->length);
@@ -149,4 +185,37 @@ static inline int ptl_ring_peek(struct ptl_ring_reader *r, struct ptl_frame *ret
         if (PTL_UNLIKELY(ptl_ring_look(r, word, ret_frame)))
                 return PTL_E_MALFORMED;
         return ptl_ring_in_sequence(r, ret_frame);
+}
+
+/* A frame of kind INLINE: the words behind its first as they were stored, its bytes where they lie. */
+struct ptl_ring_plain {
+        const char *body;
+        uint64_t rights; /* token << 32 | right */
+        uint64_t counts; /* aux << 32 | sequence */
+        uint32_t length;
+};
+
+/* The next frame, if it is one of those and all right; what else it may be, ptl_ring_peek() says. */
+static inline bool ptl_ring_peek_plain(const struct ptl_ring_reader *r, struct ptl_ring_plain *ret)
+{
+        const _Atomic uint64_t *words = ptl_ring_next_word(r);
+        uint64_t word = ptl_load_acquire(words); /* E1 */
+        uint64_t left = r->size - (r->position & (r->size - 1));
+        const uint64_t all_but_length = ~(uint64_t)0xffffff00;
+
+        ret->length = ptl_frame_length(word);
+        if (PTL_UNLIKELY(((word ^ (ptl_frame_stamp(r->position) | PTL_FRAME_INLINE)) & all_but_length) ||
+                         ret->length > PTL_INLINE_MAX || PTL_FRAME_HEAD + ret->length > left))
+                return false;
+        ret->body = (const char *)(const void *)words + PTL_FRAME_HEAD;
+        ptl_ring_prefetch(ret->body - PTL_FRAME_HEAD, ret->length);
+        ret->rights = ptl_load_relaxed(words + 1); /* relaxed: behind E1 */
+        ret->counts = ptl_load_relaxed(words + 2); /* relaxed: behind E1 */
+        return (uint32_t)ret->counts == r->sequence;
+}
+
+static inline void ptl_ring_advance_plain(struct ptl_ring_reader *r, const struct ptl_ring_plain *plain)
+{
+        r->position = ptl_frame_end(r->position, plain->length);
+        r->sequence++;
 }

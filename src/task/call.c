@@ -6,6 +6,7 @@
  * it, without a system call, and kills that right when it gives up.
  */
 #include "task/call.h"
+#include "task/quick.h"
 #include "task/receive.h"
 #include "task/send.h"
 #include <pthread.h>
@@ -47,14 +48,10 @@ void ptl_call_forked(void) { mine.port = PTL_NULL; }
 
 void ptl_call_left(void) { mine.port = PTL_NULL; }
 
-static int reply_port(struct ptl_task *task, ptl_port *ret_port)
+static int new_reply_port(struct ptl_task *task)
 {
         int r;
 
-        if (PTL_LIKELY(mine.port && mine.epoch == task->space.epoch)) { /* internal: nobody else frees it */
-                *ret_port = mine.port;
-                return 0;
-        }
         r = ptl_receiver_new(&task->space, 1, 0, &mine.port);
         if (r)
                 return r;
@@ -64,8 +61,13 @@ static int reply_port(struct ptl_task *task, ptl_port *ret_port)
         mine.epoch = task->space.epoch;
         pthread_once(&once, make_key);
         pthread_setspecific(thread_end, &mine);
-        *ret_port = mine.port;
         return 0;
+}
+
+/* Makes sure that this thread has one: internal, so nobody else frees it. */
+static inline int reply_port(struct ptl_task *task)
+{
+        return PTL_LIKELY(mine.port && mine.epoch == task->space.epoch) ? 0 : new_reply_port(task);
 }
 
 /* No answer is wanted any more. */
@@ -93,60 +95,94 @@ static int judge(struct ptl_task *task, const struct ptl_sending *s, struct ptl_
                        : PTL_E_NO_REPLY;
 }
 
-static int wait_for_reply(struct ptl_task *task, const struct ptl_sending *s, struct ptl_want *want,
-                          ptl_time deadline, struct ptl_queued **ret_reply)
+/* The request is out; what comes back is in want->fill or *ret_reply. */
+static int await(struct ptl_task *task, const struct ptl_sending *s, struct ptl_want *want,
+                 ptl_time deadline, struct ptl_queued **ret_reply)
 {
         ptl_port from;
-        int r = ptl_receive_wanted(task, mine.port, want, deadline, ret_reply, &from);
+        int r;
 
+        want->receiver = mine.receiver;
+        r = ptl_receive_wanted(task, mine.port, want, deadline, ret_reply, &from);
         if (PTL_UNLIKELY(r)) {
                 give_up(task, s);
                 return r == PTL_E_TIMEOUT || r == PTL_E_EMPTY ? PTL_E_UNANSWERED : r;
         }
-        return want->sunk || want->filled ? 0 : judge(task, s, *ret_reply);
+        return want->filled ? 0 : judge(task, s, *ret_reply);
 }
 
-/* The lock is held. What comes back is in @want (sunk) or *ret_reply. */
-static int call(struct ptl_task *task, ptl_port port, struct ptl_sending *s, struct ptl_want *want,
-                ptl_time deadline, struct ptl_queued **ret_reply)
-{
-        int r = reply_port(task, &s->reply_port);
+/* The link that the answer comes through may die meanwhile; a call within this task has none. */
+static inline struct ptl_peer *hold(struct ptl_peer *peer) { return peer ? ptl_peer_ref(peer) : NULL; }
 
-        if (PTL_UNLIKELY(r))
+static inline void let_go(struct ptl_peer *peer)
+{
+        if (peer)
+                ptl_peer_unref(peer);
+}
+
+/* The answer's bytes the long way. */
+static int await_bytes(struct ptl_task *task, const struct ptl_sending *s, void *answer,
+                       size_t *answer_size, ptl_time deadline)
+{
+        struct ptl_want want = {.in_place = true};
+        struct ptl_queued *reply;
+        size_t room = *answer_size;
+        int r = await(task, s, &want, deadline, &reply);
+
+        if (r)
                 return r;
-        if (PTL_UNLIKELY(s->extras || s->kind || !ptl_send_quick(task, port, mine.receiver, s)))
-                r = ptl_send_locked(task, port, s, deadline);
-        if (PTL_UNLIKELY(r))
+        *answer_size = reply->size;
+        if (room && reply->size)
+                memcpy(answer, reply->data, reply->size < room ? reply->size : room);
+        ptl_queued_free(&task->space, reply); /* unopened: gives its rights back */
+        return 0;
+}
+
+static PTL_COLD int call_long(struct ptl_task *task, ptl_port port, const void *data, size_t size, void *answer,
+                              size_t *answer_size, ptl_time deadline)
+{
+        struct ptl_sending s = {.data = data, .size = size, .reply_port = mine.port, .block = -1};
+        int r = ptl_send_locked(task, port, &s, deadline);
+
+        if (r)
                 return r;
-        want->receiver = mine.receiver;
-        if (s->minted_peer)
-                ptl_peer_ref(s->minted_peer);
-        r = wait_for_reply(task, s, want, deadline, ret_reply);
-        if (s->minted_peer)
-                ptl_peer_unref(s->minted_peer);
+        hold(s.minted_peer);
+        r = await_bytes(task, &s, answer, answer_size, deadline);
+        let_go(s.minted_peer);
         return r;
 }
 
-static int take_answer(struct ptl_task *task, const struct ptl_want *want, struct ptl_queued *reply,
-                       size_t *answer_size)
+static PTL_COLD int answer_long(struct ptl_task *task, struct ptl_peer *peer, uint32_t minted, void *answer,
+                                size_t *answer_size, ptl_time deadline)
 {
-        size_t size = want->sunk ? want->sunk_size : reply->size, room = want->sink_room;
+        struct ptl_sending s = {.minted = minted, .minted_peer = peer};
 
-        *answer_size = size;
-        if (PTL_UNLIKELY(!want->sunk)) {
-                if (room)
-                        memcpy(want->sink, reply->data, size < room ? size : room);
-                ptl_queued_free(&task->space, reply); /* unopened: gives its rights back */
-        }
-        return size > room ? PTL_E_TOO_BIG : 0;
+        return await_bytes(task, &s, answer, answer_size, deadline);
+}
+
+static inline int call(struct ptl_task *task, ptl_port port, const void *data, size_t size, void *answer,
+                size_t *answer_size, ptl_time deadline)
+{
+        size_t room = *answer_size;
+        struct ptl_peer *peer = NULL;
+        uint32_t minted = 0;
+        int r = reply_port(task);
+
+        if (PTL_UNLIKELY(r))
+                return r;
+        ptl_wait_tick(task, &task->wait, NULL);
+        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted, &peer)))
+                r = call_long(task, port, data, size, answer, answer_size, deadline);
+        else if (PTL_UNLIKELY(!ptl_quick_receive_reply(task, hold(peer), minted, mine.receiver, answer, room,
+                                                       answer_size, deadline)))
+                r = answer_long(task, peer, minted, answer, answer_size, deadline);
+        let_go(peer);
+        return PTL_UNLIKELY(r) ? r : *answer_size > room ? PTL_E_TOO_BIG : 0;
 }
 
 int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t *answer_size,
              ptl_time deadline)
 {
-        struct ptl_sending s = {.data = data, .size = size, .block = -1};
-        struct ptl_want want = {.in_place = true};
-        struct ptl_queued *reply = NULL;
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
 
@@ -156,12 +192,8 @@ int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t 
                 return PTL_E_INVALID;
         if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
                 return PTL_E_TOO_BIG;
-        want.sink = answer ? answer : &want;
-        want.sink_room = *answer_size;
         ptl_lock(&task->space.lock);
-        r = call(task, port, &s, &want, deadline, &reply);
-        if (PTL_LIKELY(!r))
-                r = take_answer(task, &want, reply, answer_size);
+        r = call(task, port, data, size, answer, answer_size, deadline);
         ptl_unlock(&task->space.lock);
         return r;
 }
@@ -198,11 +230,31 @@ static struct ptl_sending sending(const struct ptl_outgoing *out)
         };
 }
 
+/* What comes back, whole, into @reply. */
+static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending *s, bool in_place,
+                        struct ptl_message *reply, ptl_time deadline)
+{
+        struct ptl_want want = {.in_place = in_place, .fill = reply};
+        struct ptl_queued *q;
+        bool quick = !s->extras && !s->kind &&
+                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &s->minted, &s->minted_peer);
+        int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
+
+        if (r)
+                return r;
+        hold(s->minted_peer);
+        if (!quick || !ptl_quick_receive(task, mine.receiver, in_place, reply, deadline)) {
+                r = await(task, s, &want, deadline, &q);
+                if (!r && !want.filled)
+                        ptl_receive_open(task, q, PTL_NULL, reply);
+        }
+        let_go(s->minted_peer);
+        return r;
+}
+
 int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_message *ret_reply,
                      unsigned flags, ptl_time deadline)
 {
-        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE};
-        struct ptl_queued *reply;
         struct ptl_sending s;
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
@@ -215,10 +267,11 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
                 return r;
         s = sending(out);
         ptl_lock(&task->space.lock);
-        want.fill = want.in_place ? ret_reply : NULL;
-        r = call(task, port, &s, &want, deadline, &reply);
-        if (!r && !want.filled)
-                ptl_receive_open(task, reply, PTL_NULL, ret_reply);
+        ptl_wait_tick(task, &task->wait, NULL);
+        r = reply_port(task);
+        s.reply_port = mine.port;
+        if (!r)
+                r = call_message(task, port, &s, flags & PTL_IN_PLACE, ret_reply, deadline);
         ptl_unlock(&task->space.lock);
         return r;
 }
@@ -242,51 +295,66 @@ int ptl_send_message(ptl_port port, const struct ptl_outgoing *out, ptl_time dea
 
 enum { REPLY_PATIENCE_MS = 10000 };
 
-static int reply_with(struct ptl_message *message, struct ptl_sending *s)
+static int check_reply_to(const struct ptl_message *message)
+{
+        if (PTL_UNLIKELY(!message))
+                return PTL_E_INVALID;
+        return PTL_LIKELY(message->reply) ? 0 : PTL_E_RIGHT;
+}
+
+/* The long way. */
+static int reply_with(struct ptl_task *task, struct ptl_message *message, struct ptl_sending *s)
+{
+        int r = ptl_send_locked(task, message->reply, s, PTL_NOW);
+
+        if (r == PTL_E_FULL)
+                r = ptl_send_locked(task, message->reply, s, ptl_after_ms(REPLY_PATIENCE_MS));
+        return r == PTL_E_TIMEOUT ? PTL_E_FULL : r;
+}
+
+int ptl_reply(struct ptl_message *message, const void *data, size_t size)
 {
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
 
+        if (PTL_LIKELY(!r))
+                r = check_reply_to(message);
         if (PTL_UNLIKELY(r))
                 return r;
-        if (PTL_UNLIKELY(!message))
+        if (PTL_UNLIKELY(!data && size))
                 return PTL_E_INVALID;
-        if (PTL_UNLIKELY(!message->reply))
-                return PTL_E_RIGHT;
+        if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
+                return PTL_E_TOO_BIG;
         ptl_lock(&task->space.lock);
-        if (PTL_UNLIKELY(s->extras || s->kind || !ptl_send_quick(task, message->reply, NULL, s)))
-                r = ptl_send_locked(task, message->reply, s, PTL_NOW);
-        if (PTL_UNLIKELY(r == PTL_E_FULL)) {
-                r = ptl_send_locked(task, message->reply, s, ptl_after_ms(REPLY_PATIENCE_MS));
-                if (r == PTL_E_TIMEOUT)
-                        r = PTL_E_FULL;
-        }
+        if (PTL_UNLIKELY(!ptl_quick_send(task, message->reply, data, size, NULL, NULL, NULL)))
+                r = reply_with(task, message,
+                               &(struct ptl_sending){.data = data, .size = size, .block = -1});
         if (PTL_LIKELY(!r))
                 message->reply = PTL_NULL;
         ptl_unlock(&task->space.lock);
         return r;
 }
 
-int ptl_reply(struct ptl_message *message, const void *data, size_t size)
-{
-        struct ptl_sending s = {.data = data, .size = size, .block = -1};
-
-        if (PTL_UNLIKELY(!data && size))
-                return PTL_E_INVALID;
-        if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
-                return PTL_E_TOO_BIG;
-        return reply_with(message, &s);
-}
-
 int ptl_reply_message(struct ptl_message *message, const struct ptl_outgoing *out)
 {
         int r = check_outgoing(out);
         struct ptl_sending s;
+        struct ptl_task *task;
 
         if (!r && out->leave)
                 r = PTL_E_INVALID;
         if (r)
                 return r;
         s = sending(out);
-        return reply_with(message, &s);
+        r = ptl_task_enter(&task);
+        if (!r)
+                r = check_reply_to(message);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        r = reply_with(task, message, &s);
+        if (!r)
+                message->reply = PTL_NULL;
+        ptl_unlock(&task->space.lock);
+        return r;
 }

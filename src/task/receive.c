@@ -2,6 +2,7 @@
 /* task/receive.c - receiving: from the port's queue, else straight from a ring */
 #include "task/receive.h"
 #include "base/cancel.h"
+#include "task/quick.h"
 #include <string.h>
 
 enum { KNOWN_FLAGS = PTL_IN_PLACE };
@@ -23,13 +24,16 @@ static int resolve(struct ptl_task *task, ptl_port port, struct ptl_want *want)
         return 0;
 }
 
-/* From the queue, or what was delivered straight to us. */
+/* From the queue, or what was delivered straight to us. NULL also when that is in want->fill: of a set,
+ * another member may have a message too, which stays where it is. */
 static struct ptl_queued *take(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
 {
         struct ptl_queued *q = want->got;
-        struct ptl_receiver *r = q ? want->from : want->receiver ? want->receiver
-                                                                  : ptl_set_pick(want->set);
+        struct ptl_receiver *r;
 
+        if (want->filled)
+                return NULL;
+        r = q ? want->from : want->receiver ? want->receiver : ptl_set_pick(want->set);
         if (q)
                 want->got = NULL;
         else if (r)
@@ -51,7 +55,7 @@ static bool message_check(struct ptl_task *task, struct ptl_waiter *waiter)
         struct message_wait *w = PTL_CONTAINER(waiter, struct message_wait, waiter);
         struct ptl_want *want = &waiter->want;
 
-        if (w->queued || want->sunk || want->filled)
+        if (w->queued || want->filled)
                 return true;
         if (!want->got && resolve(task, waiter->port, want)) {
                 w->outcome = PTL_E_DEAD; /* it was there when we began to wait */
@@ -69,7 +73,7 @@ static struct ptl_queued *look(struct ptl_task *task, struct ptl_want *want, ptl
         do {
                 ptl_wait_look(task, want);
                 q = take(task, want, ret_from);
-        } while (!q && !ptl_wait_stay_armed(task));
+        } while (!q && !want->filled && !ptl_wait_stay_armed(task));
         return q;
 }
 
@@ -86,8 +90,6 @@ static int wait_for_message(struct ptl_task *task, ptl_port port, struct ptl_wan
                 r = w.outcome;
         if (r)
                 return r;
-        want->sunk = w.waiter.want.sunk;
-        want->sunk_size = w.waiter.want.sunk_size;
         want->filled = w.waiter.want.filled;
         *ret_queued = w.queued;
         *ret_from = w.from;
@@ -115,20 +117,19 @@ int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *wa
 
         q = take(task, want, ret_from);
         if (!q) {
-                ptl_wait_tick(task, want);
+                ptl_wait_tick(task, &task->wait, want);
                 if (want->got)
                         q = take(task, want, ret_from);
         }
         if (PTL_LIKELY(q || ptl_want_is_met(want))) {
-                /* it was there */
+                task->wait.polled = false; /* it was there */
         } else if (PTL_UNLIKELY(deadline != PTL_FOREVER && ptl_deadline_passed(deadline))) {
                 q = look_now(task, want, ret_from);
                 if (!q && !ptl_want_is_met(want))
                         return deadline == PTL_NOW ? PTL_E_EMPTY : PTL_E_TIMEOUT;
         } else {
                 if (PTL_LIKELY(ptl_wait_quick(task, want, deadline))) {
-                        if (want->got || !ptl_want_is_met(want))
-                                q = take(task, want, ret_from);
+                        q = take(task, want, ret_from);
                 } else {
                         r = wait_for_message(task, port, want, deadline, &q, ret_from);
                         if (r)
@@ -136,9 +137,7 @@ int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *wa
                 }
         }
         task->space.counters.received++;
-        task->space.counters.received_bytes += want->sunk     ? want->sunk_size
-                                               : want->filled ? want->fill->size
-                                                              : q->size;
+        task->space.counters.received_bytes += want->filled ? want->fill->size : q->size;
         *ret_queued = q;
         return 0;
 }
@@ -153,7 +152,7 @@ static int receive_one(struct ptl_task *task, ptl_port port, struct ptl_want *wa
 
         if (PTL_UNLIKELY(r))
                 return r;
-        want->fill = want->in_place ? message : NULL;
+        want->fill = message;
         r = ptl_receive_wanted(task, port, want, deadline, &q, &from);
         if (PTL_LIKELY(!r) && !want->filled)
                 ptl_receive_open(task, q, from, message);
@@ -168,10 +167,18 @@ void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from
                 message->sender = &task->identity;
 }
 
+static int receive_long(struct ptl_task *task, ptl_port port, bool in_place, struct ptl_message *message,
+                        ptl_time deadline)
+{
+        struct ptl_want want = {.in_place = in_place};
+
+        return receive_one(task, port, &want, deadline, message);
+}
+
 int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned flags,
                      ptl_time deadline)
 {
-        struct ptl_want want = {.in_place = flags & PTL_IN_PLACE};
+        const struct ptl_receiver *receiver;
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
 
@@ -180,7 +187,11 @@ int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned fl
         if (PTL_UNLIKELY(!ret_message || flags & ~(unsigned)KNOWN_FLAGS))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        r = receive_one(task, port, &want, deadline, ret_message);
+        ptl_wait_tick(task, &task->wait, NULL);
+        receiver = ptl_receiver_of(&task->space, port);
+        if (PTL_UNLIKELY(!receiver ||
+                         !ptl_quick_receive(task, receiver, flags & PTL_IN_PLACE, ret_message, deadline)))
+                r = receive_long(task, port, flags & PTL_IN_PLACE, ret_message, deadline);
         ptl_unlock(&task->space.lock);
         return r;
 }
@@ -194,14 +205,14 @@ int ptl_receive(ptl_port port, struct ptl_message *ret_message, ptl_time deadlin
 static bool receive_more(struct ptl_task *task, ptl_port port, bool in_place,
                          struct ptl_message *message)
 {
-        struct ptl_want want = {.in_place = in_place, .fill = in_place ? message : NULL};
+        struct ptl_want want = {.in_place = in_place, .fill = message};
         struct ptl_queued *q;
         ptl_port from;
 
         if (resolve(task, port, &want))
                 return false;
         q = take(task, &want, &from);
-        if (!q && ptl_wait_drain(task, &want) && !want.filled)
+        if (!q && ptl_wait_drain(task, &want))
                 q = take(task, &want, &from);
         if (q)
                 ptl_receive_open(task, q, from, message);

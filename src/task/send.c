@@ -7,6 +7,7 @@
 #include "task/carry.h"
 #include "task/left.h"
 #include "task/local.h"
+#include "task/quick.h"
 #include "task/window.h"
 #include <string.h>
 
@@ -447,62 +448,10 @@ int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
         return send_region(task, port, s, deadline);
 }
 
-/* --- the quick way --- */
-
-/*
- * What most messages are: bytes that fit a frame, through a right whose window and ring have room, on
- * an open link with nothing pending. Anything else: false, and nothing was done.
- */
-static inline bool send_quick(struct ptl_task *task, ptl_port port, const void *data, size_t size,
-                              struct ptl_receiver *reply, struct ptl_sending *s)
-{
-        struct ptl_entry *e = ptl_space_entry(&task->space, port);
-        struct ptl_peer *peer = e ? e->peer : NULL;
-        struct ptl_frame_head head;
-        struct ptl_ring_slot slot;
-        struct ptl_link *link;
-        uint32_t units;
-        bool once;
-
-        if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_on ||
-                         ptl_control_is_pending(peer) || !peer->hot))
-                return false;
-        once = e->rights == PTL_RIGHT_SEND_ONCE;
-        units = ptl_units(size);
-        if (PTL_UNLIKELY(!once && (e->rights != PTL_RIGHT_SEND || !ptl_window_fits(e, units))))
-                return false;
-        link = &peer->link;
-        ptl_lock(&link->lock);
-        if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
-                         ptl_ring_reserve(&link->tx, (uint32_t)size, PTL_RING_RESERVE, &slot) ||
-                         (reply && !(s->minted = ptl_grant_once(peer, reply))))) {
-                ptl_unlock(&link->lock);
-                return false;
-        }
-        head.right = e->remote;
-        head.token = s->minted;
-        head.aux = 0;
-        ptl_link_copy(link, slot.body, data, size);
-        ptl_ring_publish(&link->tx, &slot, PTL_FRAME_INLINE, (uint32_t)size, &head);
-        ptl_link_bell(link);
-        link->frames_sent++;
-        ptl_unlock(&link->lock);
-        s->minted_peer = peer;
-        commit(task, e, s, units);
-        return true;
-}
-
-bool ptl_send_quick(struct ptl_task *task, ptl_port port, struct ptl_receiver *reply,
-                    struct ptl_sending *s)
-{
-        return send_quick(task, port, s->data, s->size, reply, s);
-}
-
 /* --- the public calls --- */
 
 int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
 {
-        struct ptl_sending s = {.data = data, .size = size, .block = -1};
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
 
@@ -513,9 +462,11 @@ int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
         if (PTL_UNLIKELY(!data && size))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        ptl_wait_tick(task, NULL);
-        if (PTL_UNLIKELY(!send_quick(task, port, data, size, NULL, &s)))
-                r = ptl_send_locked(task, port, &s, deadline);
+        ptl_wait_tick(task, &task->wait, NULL);
+        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, NULL, NULL, NULL)))
+                r = ptl_send_locked(task, port,
+                                    &(struct ptl_sending){.data = data, .size = size, .block = -1},
+                                    deadline);
         ptl_unlock(&task->space.lock);
         return r;
 }

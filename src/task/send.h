@@ -25,8 +25,3 @@ PTL_MUST_CHECK int ptl_send_locked(struct ptl_task *task, ptl_port port, struct 
 
 /* What can be said of a message without looking a name up: 0, PTL_E_INVALID, PTL_E_TOO_BIG. */
 PTL_MUST_CHECK int ptl_outgoing_check(const struct ptl_outgoing *out);
-
-/* The quick way for plain bytes; false: nothing was done, go the long way. @reply: mint a send-once
- * right to it; NULL for none. Lock held. */
-bool ptl_send_quick(struct ptl_task *task, ptl_port port, struct ptl_receiver *reply,
-                    struct ptl_sending *sending);

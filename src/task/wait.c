@@ -19,7 +19,6 @@ enum {
         LOOKS_BETWEEN_CLOCKS = 32,
         LOOKS_BETWEEN_HINTS = 8, /* each takes the line from the peer that counts there */
         LOOKS_FOR_ROOM = 512,    /* then an attempt, whatever the hint says */
-        CALLS_BETWEEN_CLOCKS = 32,
         FRAMES_A_TURN = 64,
         TURNS_OF_A_LOOK = 16, /* enough for what a ring of the first level holds */
         COLD_AFTER = 64,     /* sleeps, or ms of polling, without a frame */
@@ -397,11 +396,9 @@ static bool looked_lately(struct ptl_wait_state *w)
         return now - w->looked < LOOK_NS;
 }
 
-void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want)
+void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *w, struct ptl_want *want)
 {
-        struct ptl_wait_state *w = &task->wait;
-
-        if (PTL_LIKELY(++w->since_look < CALLS_BETWEEN_CLOCKS) || w->leader)
+        if (w->leader)
                 return;
         w->since_look = 0;
         if (looked_lately(w))
@@ -526,17 +523,15 @@ static void barrier_others(void)
 static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
 {
         struct ptl_wait_state *w = &task->wait;
-        bool pending = false;
+        bool room = w->waits_room || task->space.lefts, pending = task->space.pending;
 
         for (uint32_t i = 0; i < w->hot; i++)
                 arm(w, w->hot_peers[i]);
-        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
-                pending |= ptl_control_is_pending(p);
-                if (!p->hot && (w->waits_room || task->space.lefts || ptl_control_is_pending(p)))
+        for (struct ptl_peer *p = room || pending ? task->space.peers : NULL; p; p = p->next)
+                if (!p->hot && (room || ptl_control_is_pending(p)))
                         arm(w, p); /* cold links too may be what is waited for */
-        }
         ptl_fence_seq_cst(); /* E3 */
-        if (w->waits_room || task->space.lefts || pending)
+        if (room || pending)
                 barrier_others();
         for (struct ptl_peer *p = pending ? task->space.peers : NULL; p; p = p->next)
                 if (ptl_control_is_pending(p))
@@ -600,6 +595,44 @@ static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time
         disarm_hot(w);
 }
 
+static struct ptl_peer *first_ready(const struct ptl_wait_state *w)
+{
+        for (uint32_t i = 0; i < w->hot; i++)
+                if (is_ready(w->hot_peers[i]))
+                        return w->hot_peers[i];
+        return NULL;
+}
+
+/* As sleep_now(), where frames are all that anybody waits for. */
+static struct ptl_peer *sleep_for_frame(struct ptl_task *task, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_peer *peer;
+
+        for (uint32_t i = 0; i < w->hot; i++)
+                arm(w, w->hot_peers[i]);
+        ptl_fence_seq_cst(); /* E3 */
+        peer = first_ready(w);
+        if (!peer) {
+                collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(&task->server))));
+                age_links(task);
+                peer = first_ready(w);
+        }
+        disarm_hot(w);
+        return peer;
+}
+
+struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_peer *peer = w->how == PTL_WAIT_BLOCK ? NULL : ptl_wait_poll(w, deadline);
+
+        /* What was polled for in vain is told to adapt(), which the long way does. */
+        if (peer || w->polled || task->space.pending || task->space.lefts)
+                return peer;
+        return sleep_for_frame(task, deadline);
+}
+
 /* One round: poll, and if that brought nothing, sleep. The lock is held on entry and exit. */
 static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
 {
@@ -627,7 +660,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
                         ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* theirs are not our hints */
         }
         if (found) {
-                task->space.counters.polls_won++;
+                w->polls_won++;
                 w->poll_ns = w->poll_max_ns;
                 drain_hot(task, want);
         } else if (spin) {
@@ -639,34 +672,24 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 }
 
 /* Rounds of looks between clock readings are short enough for a peer's death to be seen in time. */
-bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadline)
+struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *w, ptl_time deadline)
 {
-        struct ptl_wait_state *w = &task->wait;
         bool spin = w->how == PTL_WAIT_SPIN;
         ptl_time until = 0;
 
-        if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || !w->hot)
-                return false;
+        w->polled = false;
         for (unsigned k = 1;; k++) {
-                if (k == 2 && polling_is_pointless(w))
-                        return false;
                 for (uint32_t i = 0; i < w->hot; i++) {
-                        struct ptl_peer *peer = w->hot_peers[i];
-
-                        if (!ptl_ring_ready(&peer->link.rx))
+                        if (!ptl_ring_ready(&w->hot_peers[i]->link.rx))
                                 continue;
-                        peer->idle = 0;
-                        drain(task, peer, want, FRAMES_A_TURN);
-                        if (ptl_want_is_met(want)) {
-                                task->space.counters.polls_won += k > 1;
+                        if (k > 1) {
+                                w->polls_won++;
                                 w->poll_ns = w->poll_max_ns;
-                                if (PTL_UNLIKELY(w->pollable))
-                                        ptl_wait_arm_all(task);
-                                return true;
                         }
-                        if (want->receiver ? want->receiver->head != NULL : true)
-                                return false; /* queued meanwhile, or a port freed: look there */
+                        return w->hot_peers[i];
                 }
+                if (k == 1 && polling_is_pointless(w))
+                        return NULL;
                 ptl_pause();
                 if (k % LOOKS_BETWEEN_CLOCKS)
                         continue;
@@ -676,6 +699,27 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
                         break;
         }
         w->polled = true;
+        return NULL;
+}
+
+bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadline)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_peer *peer;
+
+        if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || w->polled)
+                return false;
+        while (w->hot && (peer = ptl_wait_poll(w, deadline))) {
+                peer->idle = 0;
+                drain(task, peer, want, FRAMES_A_TURN);
+                if (ptl_want_is_met(want)) {
+                        if (PTL_UNLIKELY(w->pollable))
+                                ptl_wait_arm_all(task);
+                        return true;
+                }
+                if (want->receiver ? want->receiver->head != NULL : true)
+                        return false; /* queued meanwhile, or a port freed: look there */
+        }
         return false;
 }
 

@@ -51,13 +51,14 @@ struct ptl_wait_state {
         bool heat_later;         /* a link waits to become hot */
         bool polling;            /* the leader reads hot_peers without the lock */
         bool asleep;             /* the leader sleeps, or is about to, in the kernel */
-        bool polled;             /* ptl_wait_quick() polled in vain: sleep next */
+        bool polled;             /* ptl_wait_poll() polled in vain: sleep next */
         bool pollable;           /* a descriptor was given out: stay armed */
         uint32_t hot, hot_room;  /* length and room of hot_peers */
         struct ptl_peer **hot_peers;
         uint32_t turn;           /* which hot link is looked at first */
         ptl_time looked;         /* when the epoll set was last looked at */
         bool looked_now;         /* since `looked` was set */
+        uint64_t polls_won;      /* polls that ended with a message */
         uint32_t since_look;     /* messages since the clock was last read for that */
 };
 
@@ -74,11 +75,17 @@ void ptl_wait_fini(struct ptl_wait_state *wait);
 PTL_MUST_CHECK int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline);
 
 /**
- * ptl_wait_quick - poll without the machinery of leaders, where this is the only thread
+ * ptl_wait_poll - poll without the machinery of leaders, where this is the only thread
  *
- * Return: whether want->got or want->sunk was filled. If not, ptl_wait_for() goes on, and does not poll
- * again before it sleeps.
+ * Return: a link with something in its ring. NULL: polling does not pay, or no longer: ptl_wait_for()
+ * goes on, and does not poll again before it sleeps.
  */
+struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *wait, ptl_time deadline);
+
+/* Polls where that pays, else sleeps once; NULL also when something else happened. */
+struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline);
+
+/* Polls like that, and takes in what comes; whether @want is met. */
 bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadline);
 
 /* One look at everything without waiting: drains rings and the epoll set. The lock is held. Does
@@ -94,9 +101,18 @@ size_t ptl_wait_run(struct ptl_task *task, ptl_port port, struct ptl_message *me
 /* Takes in what newcomers have sent by now. The lock is held. */
 void ptl_wait_catch_up(struct ptl_task *task);
 
+void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *wait, struct ptl_want *want);
+
 /* Now and then, for a thread that never sleeps: looks at the epoll set if that was a ms ago, and then at
  * the rings, for @want if it is given. */
-void ptl_wait_tick(struct ptl_task *task, struct ptl_want *want);
+static inline void ptl_wait_tick(struct ptl_task *task, struct ptl_wait_state *wait,
+                                 struct ptl_want *want)
+{
+        enum { CALLS_BETWEEN_CLOCKS = 32 };
+
+        if (PTL_UNLIKELY(++wait->since_look >= CALLS_BETWEEN_CLOCKS))
+                ptl_wait_tick_slow(task, wait, want);
+}
 
 /* The leader may sleep on assumptions that no longer hold (a new sender waits for room, a retry is due
  * earlier): it looks again. */

@@ -45,6 +45,7 @@ struct plan {
         bool pending, left;     /* a control frame, a left message wait for `room` ... */
         bool by_another;        /* ... and a thread of the task (`local`) brings it about */
         bool polls;             /* PTL_WAIT_ADAPTIVE */
+        bool straight;          /* the only thread waits as task/quick.h does */
         bool no_hand_over;      /* rule taken out: the elected leader is not told */
 };
 
@@ -187,7 +188,7 @@ void ptl_control_flush(struct ptl_peer *to)
 {
         if (!ptl_load_acquire(&s.room))
                 return;
-        to->n_retire = 0;
+        ptl_control_set_pending(to, false);
         s.control_written = true;
 }
 
@@ -205,7 +206,7 @@ ptl_time ptl_server_due(const struct ptl_server *server) { return PTL_FOREVER; }
 void ptl_server_step(struct ptl_task *task) { model_fail("no server"); }
 void ptl_server_input(struct ptl_task *task) { model_fail("no server"); }
 void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *gone) { model_fail("unlink"); }
-void ptl_peer_unref(struct ptl_peer *p) { p->references--; }
+void ptl_peer_free(struct ptl_peer *p) { (void)p; }
 int ptl_link_input(struct ptl_link *link) { return 0; }
 
 #include "base/lock.c" /* with PTL_LOCK_SPINS as above */
@@ -236,7 +237,7 @@ static void reset_task(void)
 /* What ptl_control_flush() leaves in a full ring, and ptl_send_message() with a full port. */
 static void begin_to_wait_for_room(void)
 {
-        peer.n_retire = plan()->pending;
+        ptl_control_set_pending(&peer, plan()->pending);
         if (plan()->left)
                 ptl_the_task.space.lefts = (struct ptl_left *)(void *)&s.message;
 }
@@ -303,6 +304,19 @@ static bool room_check(struct ptl_task *task, struct ptl_waiter *waiter)
         return ptl_load_acquire(&s.room) != 0;
 }
 
+/* As ptl_quick_receive(). */
+static void take_straight(struct ptl_task *task)
+{
+        struct ptl_frame f = {0};
+        struct ptl_peer *from;
+
+        while (!(from = ptl_wait_frame(task, PTL_FOREVER)))
+                ;
+        model_check(ptl_ring_peek(&from->link.rx, &f) == 0);
+        ptl_ring_advance(&from->link.rx, &f);
+        s.got[f.head.right]++;
+}
+
 static void waiter_thread(unsigned self)
 {
         struct ptl_task *task = &ptl_the_task;
@@ -318,6 +332,8 @@ static void waiter_thread(unsigned self)
                 ptl_wait_rethink(task); /* as ptl_control_flush() and leave_with() */
         } else if (plan()->local[self])
                 put(0);
+        else if (plan()->straight)
+                take_straight(task);
         else
                 r = ptl_wait_for(task, &waiter, plan()->timed[self] ? LATER : PTL_FOREVER);
         ptl_unlock(&task->space.lock);
@@ -431,6 +447,10 @@ static const struct plan pending_late = {.pending = true, .by_another = true, .l
 static const struct plan left_late = {.left = true, .by_another = true, .local = {false, true},
                                       .world = {AWAIT, ROOM}};
 
+static const struct plan straight = {.straight = true, .world = {SEND_0}};
+static const struct plan straight_cold = {.straight = true, .cold = true, .world = {SEND_0}};
+static const struct plan straight_polled = {.straight = true, .polls = true, .world = {SEND_0}};
+
 /* clang-format off */
 #define PLAIN(n, p, t) .name = n, .nthreads = (t) + 1, .state = everything, .arg = &(p), .reset = reset, \
                        .thread = thread, .spins = 40
@@ -443,6 +463,9 @@ static const struct scenario cases[] = {
         {CASE("a_single_waiter_gets_its_message", alone, 1), BOTH(3, 4)},
         {CASE("also_when_its_link_is_cold", cold, 1), BOTH(3, 4)},
         {CASE("also_when_it_polls", polled, 1), .quick = {1, 1}, .deep = {2, 1}},
+        {CASE("the_straight_way_gets_its_message", straight, 1), BOTH(3, 4)},
+        {CASE("the_straight_way_gets_it_when_its_link_is_cold", straight_cold, 1), BOTH(3, 4)},
+        {CASE("the_straight_way_gets_it_when_it_polls", straight_polled, 1), .quick = {1, 1}, .deep = {2, 1}},
         {CASE("two_waiters_get_each_its_message", pair, 2),
          .quick = {2, 1}, .deep = {2, 2}},
         {CASE("a_leader_that_times_out_leaves_the_other_one_leading", leaves, 2),
@@ -456,6 +479,8 @@ static const struct scenario cases[] = {
 
         {CASE("without_telling_the_elected_one_a_message_stays", not_told, 2), FAILS},
         {CASE("without_the_fence_before_the_look_a_message_stays", alone, 1), FAILS,
+         .mutations = MODEL_DROP_FENCES, .mutate = 1 << 0},
+        {CASE("without_the_fence_before_the_look_the_straight_way_misses_a_message", straight, 1), FAILS,
          .mutations = MODEL_DROP_FENCES, .mutate = 1 << 0},
         {CASE("without_the_peers_fence_a_message_stays", alone, 1), FAILS,
          .mutations = MODEL_DROP_FENCES, .mutate = 1 << 1},

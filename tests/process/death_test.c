@@ -497,3 +497,44 @@ API_TEST(a_message_received_from_a_dead_peer_stays_readable)
                 OK(ptl_port_free(p));
         }
 }
+
+/* Frees its port "gone" and sends to "mine", in one breath. */
+PEER(frees_and_sends)
+{
+        ptl_port gone = new_port(), mine;
+        char line[16];
+
+        OK(ptl_name_publish("gone", gone));
+        mine = look_up("mine");
+        peer_say(NULL, "ready");
+        CHECK(peer_hear_line(NULL, line, sizeof line));
+        OK(ptl_port_free(gone));
+        put(mine, "after");
+        peer_say(NULL, "sent");
+        peer_stay();
+}
+
+API_TEST(a_notification_and_a_message_that_one_look_finds_both_arrive)
+{
+        ptl_port mine = new_port(), n = new_port(), set = new_set(), gone;
+        struct ptl_message m;
+        struct peer peer;
+
+        OK(ptl_set_add(set, mine));
+        OK(ptl_set_add(set, n));
+        OK(ptl_name_publish("mine", mine));
+        peer_start(&peer, "frees_and_sends", NULL);
+        gone = look_up("gone");
+        OK(ptl_right_notify_dead(gone, n));
+        peer_hear(&peer, "ready");
+        OUTCOME(ptl_receive(set, &m, PTL_NOW), PTL_E_EMPTY); /* the link is hot from now on */
+        peer_say(&peer, "go");
+        peer_hear(&peer, "sent");
+        for (int i = 0; i < 2; i++) {
+                OK(ptl_receive(set, &m, PTL_NOW));
+                CHECK(m.port == mine ? m.size == 6 : m.kind == PTL_NOTIFY_DEAD_NAME);
+                ptl_message_release(&m);
+        }
+        OUTCOME(ptl_receive(set, &m, PTL_NOW), PTL_E_EMPTY);
+        peer_end(&peer);
+}

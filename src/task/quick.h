@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task/quick.h - the straight way: what most messages are, from the program to the ring and back
+ *
+ * Plain bytes through a right with room, on an open link with nothing pending, by a task with one thread
+ * and nobody who waits. Each function does all or nothing; where it does nothing, the long way says why.
+ * The task's lock is held.
+ */
+#pragma once
+#include "link/trace_frame.h"
+#include "port/plain.h"
+#include "task/task.h"
+#include "task/window.h"
+
+/* The frame is out: the right counts it, or is used up. */
+static inline void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, size_t size, uint32_t units)
+{
+        struct ptl_peer *peer = e->peer;
+
+        task->space.counters.sent++;
+        task->space.counters.sent_bytes += size;
+        if (e->rights == PTL_RIGHT_SEND) {
+                e->sent++;
+                e->sent_units += units;
+                return;
+        }
+        ptl_held_forget(peer, e->remote);
+        ptl_space_remove(&task->space, e);
+        ptl_peer_unref(peer);
+}
+
+/**
+ * ptl_quick_send - a plain message
+ * @reply:      a send-once right to this is minted and goes with it; NULL: none
+ * @ret_minted: filled on success if @reply is given: that right's number
+ * @ret_peer:   and whose it is; borrowed
+ */
+PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, const void *data, size_t size,
+                                  struct ptl_receiver *reply, uint32_t *ret_minted,
+                                  struct ptl_peer **ret_peer)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, port);
+        struct ptl_peer *peer = e ? e->peer : NULL;
+        struct ptl_frame_head head;
+        struct ptl_link *link;
+        uint32_t units;
+
+        if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_on ||
+                         ptl_control_is_pending(peer) || !peer->hot))
+                return false;
+        units = ptl_units(size);
+        if (PTL_UNLIKELY(e->rights != PTL_RIGHT_SEND_ONCE &&
+                         (e->rights != PTL_RIGHT_SEND || !ptl_window_fits(e, units))))
+                return false;
+        link = &peer->link;
+        ptl_lock(&link->lock);
+        head.right = e->remote;
+        head.token = head.aux = 0;
+        if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
+                         !ptl_ring_fits(&link->tx, (uint32_t)size, PTL_RING_RESERVE) ||
+                         (reply && !(head.token = ptl_grant_once(peer, reply))))) {
+                ptl_unlock(&link->lock);
+                return false;
+        }
+        ptl_link_copy(link, ptl_ring_body(&link->tx), data, size);
+        ptl_ring_publish_here(&link->tx, PTL_FRAME_INLINE, (uint32_t)size, &head);
+        ptl_link_bell(link);
+        link->frames_sent++;
+        ptl_unlock(&link->lock);
+        if (reply) {
+                *ret_minted = head.token;
+                *ret_peer = peer;
+        }
+        ptl_quick_commit(task, e, size, units);
+        return true;
+}
+
+/* A link with something in its ring, for the only thread, which waits for @receiver; NULL: the long way. */
+static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struct ptl_receiver *receiver,
+                                              ptl_time deadline)
+{
+        const struct ptl_wait_state *w = &task->wait;
+        struct ptl_peer *peer;
+
+        if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
+                         w->pollable || receiver->descriptor >= 0 || ptl_trace_on))
+                return NULL;
+        peer = ptl_wait_frame(task, deadline);
+        return PTL_LIKELY(!receiver->head) ? peer : NULL;
+}
+
+static inline void ptl_quick_count(struct ptl_task *task, struct ptl_peer *peer, size_t size)
+{
+        peer->idle = 0;
+        task->space.counters.received++;
+        task->space.counters.received_bytes += size;
+}
+
+/**
+ * ptl_quick_receive - the next message for @receiver, if it is plain and in a ring
+ *
+ * Where it returns false, the long way goes on, and does not poll again.
+ */
+static inline bool ptl_quick_receive(struct ptl_task *task, const struct ptl_receiver *receiver, bool in_place,
+                                     struct ptl_message *m, ptl_time deadline)
+{
+        struct ptl_peer *peer = ptl_quick_wait(task, receiver, deadline);
+
+        if (PTL_UNLIKELY(!peer || !ptl_plain_take(peer, receiver, in_place, m)))
+                return false;
+        ptl_quick_count(task, peer, m->size);
+        return true;
+}
+
+/* The answer that comes from @from through @minted, a right to @receiver; as ptl_quick_receive(). */
+static inline bool ptl_quick_receive_reply(struct ptl_task *task, const struct ptl_peer *from,
+                                           uint32_t minted, const struct ptl_receiver *receiver,
+                                           void *answer, size_t room, size_t *ret_size, ptl_time deadline)
+{
+        struct ptl_peer *peer = ptl_quick_wait(task, receiver, deadline);
+
+        if (PTL_UNLIKELY(!peer || peer != from ||
+                         !ptl_plain_take_reply(peer, minted, answer, room, ret_size)))
+                return false;
+        ptl_quick_count(task, peer, *ret_size);
+        return true;
+}
