@@ -26,20 +26,37 @@ static inline void ptl_copy_shared(void *to, const void *from, size_t size)
 }
 #endif
 
-/* The same for what is mostly small: two loads that may overlap, then two stores, without a call. */
+/* The same for what is mostly small, without a call: as few stores as can be, of which two may overlap. */
 static inline void ptl_copy_small(void *to, const void *from, size_t size)
 {
 #ifndef PTL_MODEL
+        typedef char block __attribute__((vector_size(16)));
         const char *f = from;
         char *t = to;
+        block a, b, c, d;
 
-        if (PTL_LIKELY(size >= 8 && size <= 16)) {
-                uint64_t head, tail;
+        if (size - 8 <= 8) {
+                uint64_t first, last;
 
-                memcpy(&head, f, 8);
-                memcpy(&tail, f + size - 8, 8);
-                memcpy(t, &head, 8);
-                memcpy(t + size - 8, &tail, 8);
+                memcpy(&first, f, 8);
+                memcpy(&last, f + size - 8, 8);
+                memcpy(t, &first, 8);
+                memcpy(t + size - 8, &last, 8);
+                return;
+        }
+        if (size - 17 <= 64 - 17) {
+                memcpy(&a, f, 16);
+                memcpy(&d, f + size - 16, 16);
+                if (size > 32) {
+                        memcpy(&b, f + 16, 16);
+                        if (size > 48) {
+                                memcpy(&c, f + 32, 16);
+                                memcpy(t + 32, &c, 16);
+                        }
+                        memcpy(t + 16, &b, 16);
+                }
+                memcpy(t, &a, 16);
+                memcpy(t + size - 16, &d, 16);
                 return;
         }
 #endif

@@ -32,13 +32,17 @@
 #include "base/copy.h"
 #include "shm/outbox.h"
 #include "wire/frame.h"
+#include <portolan/message.h>
 #include <portolan/outcome.h>
 
 enum {
         PTL_RING_WORD = 8,
-        PTL_RING_RESERVE = 2048, /* room that data leaves to control frames */
         PTL_INLINE_MAX = 8192,   /* bytes of a frame's body: at most an eighth of the smallest level */
 };
+
+#ifndef PTL_RING_RESERVE /* a model's ring is smaller than that */
+#define PTL_RING_RESERVE 2048 /* bytes: room that data leaves to control frames */
+#endif
 
 struct ptl_ring_writer {
         char *base; /* of the level in use */
@@ -91,14 +95,17 @@ static inline void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_
  * reader touches none of their lines before all are there.
  */
 struct ptl_ring_batch {
-        uint64_t first_word, pad, position, end; /* of the first frame; end: of the last */
+        uint64_t first_word, pad, position; /* of the first frame */
         uint32_t count;
 };
 
 /* Adds a frame; same returns as ptl_ring_reserve(). On PTL_E_FULL publish what there is. */
-PTL_MUST_CHECK int ptl_ring_batch_add(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
-                                      const struct ptl_frame_head *head, const void *body,
-                                      uint32_t length);
+PTL_MUST_CHECK static inline int ptl_ring_batch_add(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
+                                                    const struct ptl_frame_head *head, const void *body,
+                                                    uint32_t length);
+/* Adds frames with the same head as long as there is room straight behind the last: how many of @n. */
+size_t ptl_ring_batch_run(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
+                          const struct ptl_frame_head *head, const struct ptl_bytes *bodies, size_t n);
 void ptl_ring_batch_publish(struct ptl_ring_writer *w, struct ptl_ring_batch *batch);
 
 /**

@@ -66,17 +66,25 @@ static inline int ptl_ring_reserve(struct ptl_ring_writer *w, uint32_t length, u
         return 0;
 }
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the words of a head are laid out for little-endian machines"
+#endif
+
+/* Two fields of a head in one store: a vector of both would have to wait for their own ones. */
+static inline void ptl_ring_put_word(_Atomic uint64_t *to, uint32_t low, uint32_t high)
+{
+        uint64_t word = (uint64_t)high << 32 | low;
+
+        ptl_copy_shared((void *)to, &word, sizeof word);
+}
+
 /* All of a head but the word that publishes it. */
 static inline void ptl_ring_write_head(struct ptl_ring_writer *w, uint64_t position, const struct ptl_frame_head *head)
 {
-        char *to = w->base + (position & (w->size - 1));
-        uint64_t rest[2] = {(uint64_t)head->token << 32 | head->right,
-                            (uint64_t)head->aux << 32 | w->sequence++};
+        _Atomic uint64_t *words = ptl_ring_word_at(w, position);
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the two words below are laid out for little-endian machines"
-#endif
-        ptl_copy_shared(to + PTL_RING_WORD, rest, sizeof rest);
+        ptl_ring_put_word(words + 1, head->right, head->token);
+        ptl_ring_put_word(words + 2, w->sequence++, head->aux);
 }
 
 static inline void ptl_ring_clear_tail(struct ptl_ring_writer *w, uint64_t position)
@@ -111,13 +119,41 @@ static inline void ptl_ring_publish_here(struct ptl_ring_writer *w, enum ptl_fra
 {
         uint64_t at = w->position, end = ptl_frame_end(at, length);
         _Atomic uint64_t *words = ptl_ring_word_at(w, at), *tail = ptl_ring_word_at(w, end);
-        uint32_t sequence = w->sequence++;
 
         w->position = end;
-        ptl_store_relaxed(words + 1, (uint64_t)head->token << 32 | head->right); /* relaxed: E1 orders it */
-        ptl_store_relaxed(words + 2, (uint64_t)head->aux << 32 | sequence);      /* relaxed: as above */
-        ptl_store_relaxed(tail, 0); /* relaxed: as above. I1: before the word that leads there */
+        ptl_ring_write_head(w, at, head);
+        ptl_store_relaxed(tail, 0); /* relaxed: ordered by E1. I1: before the word that leads there */
         ptl_store_release(words, ptl_frame_word(at, length, kind)); /* E1 */
+}
+
+static inline int ptl_ring_batch_add(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
+                                     const struct ptl_frame_head *head, const void *body, uint32_t length)
+{
+        uint64_t before = w->position, at = before, word;
+        _Atomic uint64_t *words;
+
+        if (PTL_UNLIKELY(!ptl_ring_fits(w, length, PTL_RING_RESERVE))) {
+                struct ptl_ring_slot slot;
+                int r = ptl_ring_reserve_slow(w, length, PTL_RING_RESERVE, &slot);
+
+                if (r)
+                        return r;
+                at = slot.position;
+        }
+        words = ptl_ring_word_at(w, at);
+        word = ptl_frame_word(at, length, PTL_FRAME_INLINE);
+        ptl_copy_small(words + PTL_FRAME_HEAD / sizeof *words, body, length);
+        ptl_ring_write_head(w, at, head);
+        if (batch->count++ == 0) {
+                batch->pad = before;
+                batch->position = at;
+                batch->first_word = word;
+        } else {
+                /* Unreachable before the first is published: its word still is clear (I1). */
+                ptl_ring_publish_word(w, before, at, word);
+        }
+        w->position = ptl_frame_end(at, length);
+        return 0;
 }
 
 static inline const _Atomic uint64_t *ptl_ring_next_word(const struct ptl_ring_reader *r)

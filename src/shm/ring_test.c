@@ -607,6 +607,64 @@ TEST(batch_fills_the_ring_up_to_the_reserve_and_is_published_as_it_is)
         link_close(&l);
 }
 
+TEST(batch_written_in_runs_is_whole_and_in_order)
+{
+        enum { MOST = 40 };
+        static char bytes[MOST][300];
+        struct ptl_bytes bodies[MOST];
+        struct link l;
+
+        link_open(&l);
+        for (uint32_t length = 0; length < 300; length++) {
+                struct ptl_ring_batch batch = {0};
+                struct ptl_frame_head head = head_of(l.sent);
+                struct ptl_frame f;
+                size_t n = 0;
+
+                for (unsigned i = 0; i < MOST; i++) {
+                        fill(bytes[i], length, length + i);
+                        bodies[i] = (struct ptl_bytes){bytes[i], length};
+                }
+                CHECK_EQ(ptl_ring_batch_run(&l.w, &batch, &head, bodies, MOST), 0); /* behind nothing */
+                while (n < MOST) {
+                        int r = ptl_ring_batch_add(&l.w, &batch, &head, bytes[n], length);
+
+                        CHECK_EQ(r, 0);
+                        n++;
+                        n += ptl_ring_batch_run(&l.w, &batch, &head, &bodies[n], MOST - n);
+                }
+                CHECK_EQ(batch.count, MOST);
+                CHECK_EQ(ptl_ring_peek(&l.r, &f), PTL_E_EMPTY);
+                ptl_ring_batch_publish(&l.w, &batch);
+                check_tail(&l);
+                for (unsigned i = 0; i < MOST; i++) {
+                        CHECK_EQ(ptl_ring_peek(&l.r, &f), 0);
+                        CHECK(f.length == length && is_filled(f.body, length, length + i));
+                        CHECK(f.head.right == head.right && f.head.aux == head.aux);
+                        ptl_ring_advance(&l.r, &f);
+                }
+                ptl_ring_consume(&l.r, l.r.position);
+        }
+        link_close(&l);
+}
+
+TEST(run_of_a_batch_leaves_the_reserve)
+{
+        static char bytes[4000];
+        struct ptl_bytes bodies[64];
+        struct ptl_ring_batch batch = {0};
+        struct ptl_frame_head head = {.right = 1};
+        struct link l;
+
+        link_open(&l);
+        for (unsigned i = 0; i < 64; i++)
+                bodies[i] = (struct ptl_bytes){bytes, sizeof bytes};
+        CHECK_EQ(ptl_ring_batch_add(&l.w, &batch, &head, bytes, sizeof bytes), 0);
+        CHECK(ptl_ring_batch_run(&l.w, &batch, &head, bodies, 64) < 16);
+        CHECK(l.w.limit - l.w.position >= PTL_RING_RESERVE + PTL_RING_WORD);
+        link_close(&l);
+}
+
 TEST(empty_batch_publishes_nothing)
 {
         struct ptl_ring_batch batch = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/loan.c - messages built in place, and batches */
+/* task/loan.c - messages built in place */
 #include "link/trace_frame.h"
 #include "task/block.h"
 #include "task/send.h"
@@ -115,91 +115,4 @@ void ptl_loan_cancel(struct ptl_loan *loan)
                 ptl_unlock(&task->space.lock);
         }
         memset(loan, 0, sizeof *loan);
-}
-
-/* --- batches --- */
-
-/* As many as fit now, with one publication. Lock held; *sent advances. */
-static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_bytes *messages,
-                      size_t count, size_t *sent)
-{
-        struct ptl_ring_batch batch = {0};
-        struct ptl_frame_head head = {0};
-        struct ptl_entry *e;
-        struct ptl_link *link;
-        int r = ptl_space_look(&task->space, port, PTL_RIGHT_SEND, &e);
-
-        if (r || !e->peer)
-                return r ? r : PTL_E_RIGHT;
-        link = &e->peer->link;
-        head.right = e->remote;
-        if (e->flags & PTL_ENTRY_CLAIM)
-                return PTL_E_RIGHT; /* its claim is not written: the plain way does that */
-        ptl_lock(&link->lock);
-        if (ptl_link_state(link) == PTL_LINK_DEAD)
-                r = PTL_E_DEAD;
-        while (!r && *sent < count) {
-                const struct ptl_bytes *m = &messages[*sent];
-                uint32_t units = ptl_units(m->size);
-
-                if (!ptl_window_has_room(e, units))
-                        r = PTL_E_FULL;
-                else
-                        r = ptl_ring_batch_add(&link->tx, &batch, &head, m->data, (uint32_t)m->size);
-                if (r)
-                        break;
-                e->sent++;
-                e->sent_units += units;
-                task->space.counters.sent_bytes += m->size;
-                ++*sent;
-        }
-        task->space.counters.sent += batch.count;
-        link->frames_sent += batch.count;
-        ptl_ring_batch_publish(&link->tx, &batch);
-        ptl_link_bell(link);
-        ptl_unlock(&link->lock);
-        return r;
-}
-
-static int check_batch(const struct ptl_bytes *messages, size_t count)
-{
-        if (!messages && count)
-                return PTL_E_INVALID;
-        for (size_t i = 0; i < count; i++) {
-                if (messages[i].size > PTL_INLINE_MAX)
-                        return PTL_E_TOO_BIG;
-                if (!messages[i].data && messages[i].size)
-                        return PTL_E_INVALID;
-        }
-        return 0;
-}
-
-int ptl_send_batch(ptl_port port, const struct ptl_bytes *messages, size_t count, size_t *ret_sent,
-                   ptl_time deadline)
-{
-        struct ptl_task *task;
-        size_t sent = 0;
-        int r = ptl_task_enter(&task);
-
-        if (!r)
-                r = check_batch(messages, count);
-        if (!r) {
-                ptl_lock(&task->space.lock);
-                while (!r && sent < count) {
-                        r = ptl_trace_on ? PTL_E_RIGHT
-                                         : batch_some(task, port, messages, count, &sent);
-                        if (r != PTL_E_FULL && r != PTL_E_RIGHT)
-                                continue;
-                        /* Full, or a port that takes no batches: the next one the plain way. */
-                        struct ptl_sending s = {.data = messages[sent].data,
-                                                .size = messages[sent].size,
-                                                .block = -1};
-                        r = ptl_send_locked(task, port, &s, deadline);
-                        sent += !r;
-                }
-                ptl_unlock(&task->space.lock);
-        }
-        if (ret_sent)
-                *ret_sent = sent;
-        return r;
 }

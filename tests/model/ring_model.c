@@ -72,9 +72,9 @@ static void clear_store(_Atomic uint64_t *word, uint64_t value)
 #undef ptl_store_release
 #define ptl_store_relaxed(p, v) clear_store(p, v)
 #define ptl_store_release(p, v) publish_store(p, v)
-#include "shm/ring.h"
-static uint32_t data_reserve; /* PTL_RING_RESERVE is larger than this ring */
+static uint32_t data_reserve; /* the shipped reserve is larger than this ring */
 #define PTL_RING_RESERVE data_reserve
+#include "shm/ring.h"
 #include "shm/ring.c"
 #undef ptl_store_relaxed
 #undef ptl_store_release

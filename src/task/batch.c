@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/batch.c - many messages with one publication */
+#include "link/trace_frame.h"
+#include "task/send.h"
+#include "task/window.h"
+
+/* How many of @messages the right's window has room for. */
+static size_t within_window(struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)
+{
+        uint32_t queued = e->sent - e->taken, units = e->sent_units - e->taken_units;
+        size_t i = 0;
+
+        for (; i < n && queued < e->limit_messages; i++, queued++) {
+                units += ptl_units(messages[i].size);
+                if (queued && units > e->limit_units)
+                        break;
+        }
+        return i;
+}
+
+static void count(struct ptl_task *task, struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                e->sent_units += ptl_units(messages[i].size);
+                task->space.counters.sent_bytes += messages[i].size;
+        }
+        e->sent += (uint32_t)n;
+        task->space.counters.sent += n;
+        e->peer->link.frames_sent += n;
+}
+
+/* Writes as many as fit; *sent advances. The link's lock is held. */
+static int write_some(struct ptl_task *task, struct ptl_entry *e, const struct ptl_bytes *messages, size_t n,
+                      size_t *sent)
+{
+        const struct ptl_frame_head head = {.right = e->remote};
+        struct ptl_ring_writer *tx = &e->peer->link.tx;
+        struct ptl_ring_batch batch = {0};
+        size_t fit = within_window(e, messages, n), i = 0;
+        int r = 0;
+
+        if (fit < n) {
+                ptl_window_refresh(e);
+                fit = within_window(e, messages, n);
+        }
+        while (!r && i < fit) {
+                r = ptl_ring_batch_add(tx, &batch, &head, messages[i].data, (uint32_t)messages[i].size);
+                if (!r)
+                        i += 1 + ptl_ring_batch_run(tx, &batch, &head, &messages[i + 1], fit - i - 1);
+        }
+        ptl_ring_batch_publish(tx, &batch);
+        count(task, e, messages, i);
+        *sent += i;
+        return r ? r : i < n ? PTL_E_FULL : 0;
+}
+
+/* As many as fit now, with one publication. The task's lock is held. PTL_E_RIGHT: the plain way must do it. */
+static int batch_some(struct ptl_task *task, ptl_port port, const struct ptl_bytes *messages, size_t n,
+                      size_t *sent)
+{
+        struct ptl_entry *e;
+        struct ptl_link *link;
+        int r = ptl_space_look(&task->space, port, PTL_RIGHT_SEND, &e);
+
+        if (r)
+                return r;
+        if (!e->peer || e->flags & PTL_ENTRY_CLAIM)
+                return PTL_E_RIGHT;
+        link = &e->peer->link;
+        ptl_lock(&link->lock);
+        if (ptl_link_state(link) == PTL_LINK_DEAD) {
+                r = PTL_E_DEAD;
+        } else {
+                r = write_some(task, e, messages, n, sent);
+                ptl_link_bell(link);
+        }
+        ptl_unlock(&link->lock);
+        return r;
+}
+
+static int check_batch(const struct ptl_bytes *messages, size_t count)
+{
+        if (!messages && count)
+                return PTL_E_INVALID;
+        for (size_t i = 0; i < count; i++) {
+                if (messages[i].size > PTL_INLINE_MAX)
+                        return PTL_E_TOO_BIG;
+                if (!messages[i].data && messages[i].size)
+                        return PTL_E_INVALID;
+        }
+        return 0;
+}
+
+int ptl_send_batch(ptl_port port, const struct ptl_bytes *messages, size_t count, size_t *ret_sent,
+                   ptl_time deadline)
+{
+        struct ptl_task *task;
+        size_t sent = 0;
+        int r = ptl_task_enter(&task);
+
+        if (!r)
+                r = check_batch(messages, count);
+        if (!r) {
+                ptl_lock(&task->space.lock);
+                while (!r && sent < count) {
+                        r = ptl_trace_on ? PTL_E_RIGHT
+                                         : batch_some(task, port, &messages[sent], count - sent, &sent);
+                        if (r != PTL_E_FULL && r != PTL_E_RIGHT)
+                                continue;
+                        /* Full, or a port that takes no batches: the next one the plain way. */
+                        struct ptl_sending s = {.data = messages[sent].data,
+                                                .size = messages[sent].size,
+                                                .block = -1};
+                        r = ptl_send_locked(task, port, &s, deadline);
+                        sent += !r;
+                }
+                ptl_unlock(&task->space.lock);
+        }
+        if (ret_sent)
+                *ret_sent = sent;
+        return r;
+}
