@@ -47,6 +47,7 @@ static inline void ptl_copy_small(void *to, const void *from, size_t size)
         if (size - 17 <= 64 - 17) {
                 memcpy(&a, f, 16);
                 memcpy(&d, f + size - 16, 16);
+                memcpy(t + size - 16, &d, 16);
                 if (size > 32) {
                         memcpy(&b, f + 16, 16);
                         if (size > 48) {
@@ -56,7 +57,6 @@ static inline void ptl_copy_small(void *to, const void *from, size_t size)
                         memcpy(t + 16, &b, 16);
                 }
                 memcpy(t, &a, 16);
-                memcpy(t + size - 16, &d, 16);
                 return;
         }
 #endif

@@ -9,6 +9,8 @@ typedef void copy_fn(void *to, const void *from, size_t size);
 
 static void shared(void *to, const void *from, size_t size) { ptl_copy_shared(to, from, size); }
 
+static void small(void *to, const void *from, size_t size) { ptl_copy_small(to, from, size); }
+
 static unsigned char pattern(size_t i) { return (unsigned char)(i * 7 + (i >> 8) * 13 + 1); }
 
 /* @size bytes that end at a page nobody may touch. */
@@ -49,6 +51,8 @@ static void all_small(copy_fn *copy)
 }
 
 TEST(shared_copy_of_every_small_size_and_alignment_is_exact) { all_small(shared); }
+
+TEST(small_copy_of_every_small_size_and_alignment_is_exact) { all_small(small); }
 
 TEST(streaming_copy_of_every_small_size_and_alignment_is_exact) { all_small(ptl_copy_streaming); }
 

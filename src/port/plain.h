@@ -140,6 +140,8 @@ static inline bool ptl_plain_take(struct ptl_peer *peer, const struct ptl_receiv
                 return false;
         ptl_plain_count(g, p.length);
         ptl_plain_leave(&peer->link, &p);
+        if (!ptl_plain_token(&p))
+                ptl_ring_prefetch_ahead(&peer->link.rx);
         return true;
 }
 

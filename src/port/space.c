@@ -31,7 +31,7 @@ int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights
         return 0;
 }
 
-void ptl_space_fork(struct ptl_space *space)
+void ptl_space_fork(struct ptl_space *space, bool quiet)
 {
         struct ptl_table *t = &space->entries;
 
@@ -50,8 +50,10 @@ void ptl_space_fork(struct ptl_space *space)
                 t->used++;
                 ptl_table_give(t, i);
         }
-        space->cells = NULL;
-        space->n_cells = 0;
+        if (!quiet) {
+                space->cells = NULL;
+                space->n_cells = 0;
+        }
         space->lefts = NULL;
         space->pending = 0;
         memset(&space->counters, 0, sizeof space->counters);

@@ -80,8 +80,9 @@ struct ptl_space {
 
 void ptl_space_init(struct ptl_space *space);
 
-/* The child's side of fork(): every name becomes the parent's, to be refused; nothing is sent. */
-void ptl_space_fork(struct ptl_space *space);
+/* The child's side of fork(): every name becomes the parent's, to be refused; nothing is sent. @quiet: no other
+ * thread was at work on the space at that time; else the cells are left alone, half linked as they may be. */
+void ptl_space_fork(struct ptl_space *space, bool quiet);
 
 static inline uint32_t ptl_name_index(ptl_port name)
 {

@@ -37,6 +37,7 @@
 
 enum {
         PTL_RING_WORD = 8,
+        PTL_RING_SMALL = 128 - PTL_FRAME_HEAD, /* bytes of a body that is written small */
         PTL_INLINE_MAX = 8192,   /* bytes of a frame's body: at most an eighth of the smallest level */
 };
 

@@ -112,18 +112,36 @@ static inline void ptl_ring_publish(struct ptl_ring_writer *w, const struct ptl_
         ptl_ring_publish_word(w, slot->pad, slot->position, ptl_frame_word(slot->position, length, kind));
 }
 
-/* Writes and publishes a frame that fits, whose body is written. The writer's fields are read once: for
- * all the compiler knows, each store to the ring changes them. */
+/*
+ * Writes the body of a frame that fits, and clears its tail (I1).
+ *
+ * Of a frame of two lines the one that the reader polls is stored to last: it would be taken back while the
+ * other is on its way here, and have to come twice. Of a larger one it comes first, else it would be asked
+ * for when the others are here already (docs/benchmarks.md).
+ */
+static inline void ptl_ring_write_small(struct ptl_ring_writer *w, const char *data, uint32_t length)
+{
+        enum { LINE = 64 };
+        uint32_t left = LINE - (uint32_t)(w->position & (LINE - 1));
+        uint32_t polled = left > PTL_FRAME_HEAD ? left - (uint32_t)PTL_FRAME_HEAD : 0;
+        char *body = ptl_ring_body(w);
+
+        ptl_ring_clear_tail(w, ptl_frame_end(w->position, length));
+        if (length > polled)
+                ptl_copy_small(body + polled, data + polled, length - polled);
+        ptl_copy_small(body, data, length < polled ? length : polled);
+}
+
+/* Head and publication of a frame that fits, whose body is written and whose tail is clear. */
 static inline void ptl_ring_publish_here(struct ptl_ring_writer *w, enum ptl_frame_kind kind, uint32_t length,
                                          const struct ptl_frame_head *head)
 {
-        uint64_t at = w->position, end = ptl_frame_end(at, length);
-        _Atomic uint64_t *words = ptl_ring_word_at(w, at), *tail = ptl_ring_word_at(w, end);
+        uint64_t at = w->position;
+        _Atomic uint64_t *word = ptl_ring_word_at(w, at);
 
-        w->position = end;
+        w->position = ptl_frame_end(at, length);
         ptl_ring_write_head(w, at, head);
-        ptl_store_relaxed(tail, 0); /* relaxed: ordered by E1. I1: before the word that leads there */
-        ptl_store_release(words, ptl_frame_word(at, length, kind)); /* E1 */
+        ptl_store_release(word, ptl_frame_word(at, length, kind)); /* E1 */
 }
 
 static inline int ptl_ring_batch_add(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
@@ -170,6 +188,15 @@ static inline void ptl_ring_prefetch(const char *frame, uint32_t length)
 
         if (size > LINE && size <= 2 * LINE)
                 __builtin_prefetch(frame + LINE);
+}
+
+/* In a stream of frames, what comes some frames later is asked for while this one is dealt with. Between
+ * questions and answers it would take lines from who is about to write them. */
+static inline void ptl_ring_prefetch_ahead(const struct ptl_ring_reader *r)
+{
+        enum { AHEAD = 256 };
+
+        __builtin_prefetch(r->base + ((r->position + AHEAD) & (r->size - 1)));
 }
 
 /* Copies and bounds the head behind @word, which has the right stamp. */

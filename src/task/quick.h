@@ -29,6 +29,18 @@ static inline void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, 
         ptl_peer_unref(peer);
 }
 
+static inline void ptl_quick_write_body(struct ptl_link *link, const void *data, uint32_t size)
+{
+        struct ptl_ring_writer *tx = &link->tx;
+
+        if (size <= PTL_RING_SMALL) {
+                ptl_ring_write_small(tx, data, size);
+        } else {
+                ptl_link_copy(link, ptl_ring_body(tx), data, size);
+                ptl_ring_clear_tail(tx, ptl_frame_end(tx->position, size)); /* I1 */
+        }
+}
+
 /**
  * ptl_quick_send - a plain message
  * @reply:      a send-once right to this is minted and goes with it; NULL: none
@@ -62,7 +74,7 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
                 ptl_unlock(&link->lock);
                 return false;
         }
-        ptl_link_copy(link, ptl_ring_body(&link->tx), data, size);
+        ptl_quick_write_body(link, data, (uint32_t)size);
         ptl_ring_publish_here(&link->tx, PTL_FRAME_INLINE, (uint32_t)size, &head);
         ptl_link_bell(link);
         link->frames_sent++;

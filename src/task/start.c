@@ -117,7 +117,7 @@ static void close_descriptors(struct ptl_space *space)
         }
 }
 
-static void forget_all(void)
+static void forget_all(bool quiet)
 {
         struct ptl_task *task = &ptl_the_task;
         struct ptl_peer *peer = task->space.peers;
@@ -135,7 +135,7 @@ static void forget_all(void)
         ptl_wait_fini(&task->wait);
         ptl_regions_forked();
         close_descriptors(&task->space);
-        ptl_space_fork(&task->space);
+        ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
         task->started = false;
 }
@@ -143,7 +143,7 @@ static void forget_all(void)
 static void child_after_fork(void)
 {
         if (ptl_the_task.started)
-                forget_all();
+                forget_all(true); /* before_fork() holds the lock */
         else
                 ptl_the_task.space.lock = (struct ptl_lock){0};
         pthread_mutex_unlock(&starting);
@@ -162,7 +162,7 @@ static int start_locked(struct ptl_task *task)
         int r;
 
         if (task->started && task->alive && !ptl_load_relaxed(task->alive)) /* relaxed: see enter */
-                forget_all(); /* by a bare clone(): late, but before anything is used */
+                forget_all(false); /* by a bare clone(): late, but before anything is used */
         if (task->started)
                 return 0;
         if (!task->space.epoch)

@@ -81,16 +81,31 @@ static void help(const struct ptl_ring_reader *r, unsigned way)
                 memcpy(at + offsetof(struct ptl_frame_head, sequence), &r->sequence, 4);
 }
 
+/* The straight way sees exactly the frames of kind INLINE that the long way sees at the same place. */
+static void check_plain(const struct ptl_ring_reader *r, uint64_t position, const struct ptl_ring_plain *p,
+                        const struct ptl_frame *f)
+{
+        must((p != NULL) == (f && f->kind == PTL_FRAME_INLINE && r->position == position));
+        if (p)
+                must(p->body == f->body && p->length == f->length &&
+                     p->rights == ((uint64_t)f->head.token << 32 | f->head.right) &&
+                     p->counts == ((uint64_t)f->head.aux << 32 | f->head.sequence));
+}
+
 static void read_all(struct ptl_ring_reader *r, unsigned way)
 {
         struct ptl_frame f;
 
         for (int i = 0; i < FRAMES_MAX; i++) {
                 uint64_t before = r->position;
+                struct ptl_ring_plain p;
+                bool plain;
                 int e;
 
                 help(r, way);
+                plain = ptl_ring_peek_plain(r, &p);
                 e = ptl_ring_peek(r, &f);
+                check_plain(r, before, plain ? &p : NULL, e ? NULL : &f);
                 must(r->position >= before && r->position - before < PTL_OUTBOX_SIZE);
                 if (e) {
                         must(e == PTL_E_EMPTY || e == PTL_E_MALFORMED);
