@@ -2,6 +2,7 @@
 /* Death: of a receiver, a sender, a caller, a server, at any moment; and leaving, which is like it.
  */
 #include "roles.h"
+#include <poll.h>
 #include <pthread.h>
 
 enum { SECOND = 1000 };
