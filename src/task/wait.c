@@ -424,10 +424,13 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 return;
         if (drain_hot(task, want) && ptl_want_is_met(want))
                 return;
-        if (w->pollable || !looked_lately(w))
+        if (w->pollable || w->looked_now || !looked_lately(w)) {
                 collect(task, 0);
-        else
+                w->looked = ptl_now(); /* from here, not from the next question */
+                w->looked_now = false;
+        } else {
                 heat_ready(task);
+        }
         for (int i = 0; i < TURNS_OF_A_LOOK && !ptl_want_is_met(want) && drain_hot(task, want); i++)
                 ;
 }
