@@ -170,7 +170,6 @@ static inline int call(struct ptl_task *task, ptl_port port, const void *data, s
 
         if (PTL_UNLIKELY(r))
                 return r;
-        ptl_wait_tick(task, &task->wait, NULL);
         if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted, &peer)))
                 r = call_long(task, port, data, size, answer, answer_size, deadline);
         else if (PTL_UNLIKELY(!ptl_quick_receive_reply(task, hold(peer), minted, mine.receiver, answer, room,
@@ -267,7 +266,6 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
                 return r;
         s = sending(out);
         ptl_lock(&task->space.lock);
-        ptl_wait_tick(task, &task->wait, NULL);
         r = reply_port(task);
         s.reply_port = mine.port;
         if (!r)

@@ -91,11 +91,11 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
 static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struct ptl_receiver *receiver,
                                               ptl_time deadline)
 {
-        const struct ptl_wait_state *w = &task->wait;
+        struct ptl_wait_state *w = &task->wait;
         struct ptl_peer *peer;
 
         if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
-                         w->pollable || receiver->descriptor >= 0 || ptl_trace_on))
+                         w->pollable || receiver->descriptor >= 0 || ptl_trace_on || ptl_wait_tick_due(w)))
                 return NULL;
         peer = ptl_wait_frame(task, deadline);
         return PTL_LIKELY(!receiver->head) ? peer : NULL;

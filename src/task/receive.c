@@ -187,7 +187,6 @@ int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned fl
         if (PTL_UNLIKELY(!ret_message || flags & ~(unsigned)KNOWN_FLAGS))
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
-        ptl_wait_tick(task, &task->wait, NULL);
         receiver = ptl_receiver_of(&task->space, port);
         if (PTL_UNLIKELY(!receiver ||
                          !ptl_quick_receive(task, receiver, flags & PTL_IN_PLACE, ret_message, deadline)))

@@ -39,6 +39,8 @@ struct ptl_waiter {
         _Atomic uint32_t signal; /* 0: sleep on; 1: look again */
 };
 
+enum { PTL_WAIT_CALLS = 32 }; /* calls between two readings of the clock for the look at the epoll set */
+
 struct ptl_wait_state {
         int epoll, kick;
         enum ptl_wait how;
@@ -108,10 +110,14 @@ void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *wait, stru
 static inline void ptl_wait_tick(struct ptl_task *task, struct ptl_wait_state *wait,
                                  struct ptl_want *want)
 {
-        enum { CALLS_BETWEEN_CLOCKS = 32 };
-
-        if (PTL_UNLIKELY(++wait->since_look >= CALLS_BETWEEN_CLOCKS))
+        if (PTL_UNLIKELY(++wait->since_look >= PTL_WAIT_CALLS))
                 ptl_wait_tick_slow(task, wait, want);
+}
+
+/* Counts a call that leaves the tick to the long way: is it time for that? */
+static inline bool ptl_wait_tick_due(struct ptl_wait_state *wait)
+{
+        return PTL_UNLIKELY(wait->since_look >= PTL_WAIT_CALLS - 1) || (wait->since_look++, false);
 }
 
 /* The leader may sleep on assumptions that no longer hold (a new sender waits for room, a retry is due
