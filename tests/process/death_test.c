@@ -539,3 +539,44 @@ API_TEST(a_notification_and_a_message_that_one_look_finds_both_arrive)
         OUTCOME(ptl_receive(set, &m, PTL_NOW), PTL_E_EMPTY);
         peer_end(&peer);
 }
+
+/* fat MIB: lives with so much resident memory, which the kernel frees before it closes descriptors. */
+PEER(fat)
+{
+        size_t size = (size_t)atol(argv[1]) << 20;
+        char *memory = malloc(size);
+        ptl_port p = new_port();
+
+        CHECK(memory);
+        memset(memory, 1, size);
+        OK(ptl_name_publish("fat", p));
+        peer_say(NULL, "fat");
+        peer_stay();
+        free(memory);
+}
+
+/* DEATH_MIB: its resident memory (16). From when the kernel has freed that, ten times the bar. */
+API_TEST(a_death_is_told_soon_after_the_kernel_has_freed_the_memory)
+{
+        enum { BAR_MS = 10 };
+        const char *mib = getenv("DEATH_MIB");
+        ptl_port p, n = new_port();
+        ptl_time killed, ended, told;
+        struct peer peer;
+        siginfo_t info;
+
+        peer_start(&peer, "fat", mib ? mib : "16", NULL);
+        peer_hear(&peer, "fat");
+        p = look_up("fat");
+        OK(ptl_right_notify_dead(p, n));
+        killed = ptl_now();
+        CHECK(kill(peer.pid, SIGKILL) == 0);
+        CHECK(waitid(P_PID, (id_t)peer.pid, &info, WEXITED | WNOWAIT) == 0);
+        ended = ptl_now();
+        take_dead_name(n, p);
+        told = ptl_now();
+        fprintf(stderr, "# %s MiB: the kernel took %.2f ms, the notification %.2f ms more\n", mib ? mib : "16",
+                (double)(ended - killed) / 1e6, (double)(told - ended) / 1e6);
+        CHECK(told - ended < tst_deadline_ms(10 * BAR_MS) * 1000000);
+        peer_kill(&peer);
+}
