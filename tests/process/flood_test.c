@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flood_test.c - one link is flooded: what comes on another, and the end of another, are seen all the same
+ * flood_test.c - who floods harms only itself
+ *
+ * One link is flooded: what comes on another, and the end of another peer, are seen all the same.
  *
  * A flooder sends as fast as it can to a port of ours. Meanwhile a quiet peer sends a line of time every
  * PAUSE_MS to another port, and is killed. Times are medians: one late turn on a busy machine is no fault.
  *
+ * The name server is flooded by a task that never reads: its memory stays bounded, others are served.
+ *
  *   FLOOD_ROUNDS    lines of time, and deaths, that are measured (7)
+ *   FLOOD_REQUESTS  requests of the task that never reads (1000000)
  */
 #include "roles.h"
+#include "server_raw.h"
 #include <poll.h>
 #include <stdlib.h>
 
@@ -156,3 +162,81 @@ static void check_flood(const char *how)
 API_TEST(a_flood_of_batches_hides_neither_messages_nor_deaths) { check_flood("batches"); }
 API_TEST(a_flood_of_messages_of_all_sizes_hides_neither_messages_nor_deaths) { check_flood("sizes"); }
 API_TEST(a_flood_of_rights_hides_neither_messages_nor_deaths) { check_flood("rights"); }
+
+/* ---- the server ---- */
+
+/* asker: asks the server without reading until that takes no more for a while, or all is asked. */
+PEER(asker)
+{
+        const char *s = getenv("FLOOD_REQUESTS");
+        uint32_t sent = 0, all = s ? (uint32_t)atol(s) : 1000000;
+        struct ptl_server_msg status = {.type = PTL_SM_STATUS};
+        struct raw raw = raw_task();
+        char packet[PTL_SERVER_PACKET_MAX];
+
+        while (sent < all) {
+                int r;
+
+                status.serial = sent + 1;
+                r = ptl_socket_send(raw.socket, packet, ptl_server_msg_encode(&status, packet), NULL, 0);
+                if (r && poll(&(struct pollfd){raw.socket, POLLOUT, 0}, 1, 300) == 0)
+                        break;
+                sent += !r;
+        }
+        peer_say(NULL, "%u", sent);
+        peer_stay();
+        raw_close(&raw);
+}
+
+static struct ptl_server_status server_status(void)
+{
+        struct ptl_server_status s;
+
+        OK(ptl_server_get_status(&s));
+        return s;
+}
+
+static double status_calls_per_s(void)
+{
+        enum { CALLS = 2000 };
+        ptl_time begun = ptl_now();
+
+        for (int i = 0; i < CALLS; i++)
+                server_status();
+        return CALLS * 1e9 / (double)(ptl_now() - begun);
+}
+
+static long resident_kib(pid_t pid)
+{
+        char path[64], line[256];
+        long kib = -1;
+        FILE *f;
+
+        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+        CHECK((f = fopen(path, "re")));
+        while (fgets(line, sizeof line, f))
+                if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+                        break;
+        fclose(f);
+        CHECK(kib >= 0);
+        return kib;
+}
+
+API_TEST(a_task_that_asks_without_end_and_never_reads_costs_the_server_little)
+{
+        enum { BOUND_KIB = 4096 }; /* its quota of output is 1 MiB */
+        pid_t server = server_status().server.pid;
+        double before = status_calls_per_s(), during;
+        long memory = resident_kib(server), grown;
+        struct peer peer;
+        long long sent;
+
+        peer_start(&peer, "asker", NULL);
+        sent = peer_hear_number(&peer);
+        during = status_calls_per_s();
+        grown = resident_kib(server) - memory;
+        fprintf(stderr, "# %lld requests taken in, %ld KiB; others served at %.0f of %.0f a second\n", sent,
+                grown, during, before);
+        CHECK(grown < tst_deadline_ms(BOUND_KIB)); /* sanitizers take more */
+        peer_end(&peer);
+}
