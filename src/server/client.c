@@ -257,12 +257,6 @@ void client_expel(struct client *c)
         client_doom(c);
 }
 
-static void remember(struct server *server, const struct ptl_identity *who)
-{
-        server->retired[server->n_retired++ % SERVER_RETIRED_MAX] =
-                (struct server_retired){.id = who->task, .uid = who->uid};
-}
-
 static void leave_tasks(struct client *c)
 {
         if (list_is_empty(&c->in_tasks.link))
@@ -270,7 +264,6 @@ static void leave_tasks(struct client *c)
         list_remove(&c->in_tasks.link);
         map_remove(&c->server->tasks_by_id, &c->by_id);
         c->server->n_tasks--;
-        remember(c->server, &c->identity);
 }
 
 static void bury(struct client *c)

@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include "server/greet.h"
 #include "link/socket.h"
+#include "server/descriptor.h"
 #include "server/identity.h"
+#include "server/passport.h"
 #include "server/trace.h"
 #include <string.h>
 
@@ -39,40 +41,38 @@ static void refuse_version(struct client *client, uint32_t serial)
         client_doom(client);
 }
 
-static bool belongs_to_another(const struct server *server, struct ptl_task_id id, uint32_t uid)
+/* The id on its passport, if no living task has it; else a new one. */
+static int choose_id(const struct client *client, int passport, struct ptl_task_id *ret_id)
 {
-        uint64_t n =
-                server->n_retired < SERVER_RETIRED_MAX ? server->n_retired : SERVER_RETIRED_MAX;
-
-        for (uint64_t i = 0; i < n; i++)
-                if (identity_is_same_task(server->retired[i].id, id) &&
-                    server->retired[i].uid != uid)
-                        return true;
-        return false;
+        return passport_check(passport, &client->identity, ret_id) && !client_find(client->server, *ret_id)
+                       ? 0
+                       : identity_new_task(ret_id);
 }
 
-/* The id it had, if no living task has it and we know of no other user who had; else a new one. */
-static int choose_id(const struct client *client, struct ptl_task_id previous,
-                     struct ptl_task_id *ret_id)
-{
-        bool is_given = previous.high || previous.low;
-
-        if (!is_given || client_find(client->server, previous) ||
-            belongs_to_another(client->server, previous, client->identity.uid))
-                return identity_new_task(ret_id);
-        *ret_id = previous;
-        return 0;
-}
-
-static int admit(struct client *client, const struct ptl_sm_hello *hello)
+static int admit(struct client *client, int passport)
 {
         if (client->server->n_tasks >= client->server->quota.tasks)
                 return PTL_E_QUOTA;
-        return choose_id(client, hello->previous, &client->identity.task);
+        return choose_id(client, passport, &client->identity.task);
+}
+
+/* Without memory or descriptors for one it goes without: the next server will give it a new id. */
+static struct descriptor *new_passport(const struct client *client)
+{
+        struct descriptor *d;
+        int fd;
+
+        if (passport_issue(&client->identity, &fd))
+                return NULL;
+        d = descriptor_new(fd);
+        if (!d)
+                ptl_close(fd);
+        return d;
 }
 
 static void welcome(struct client *client, uint32_t serial)
 {
+        struct descriptor *passport = new_passport(client);
         struct ptl_server_msg msg = {
                 .type = PTL_SM_WELCOME,
                 .serial = serial,
@@ -82,10 +82,11 @@ static void welcome(struct client *client, uint32_t serial)
                             .version = PTL_VERSION},
         };
 
-        client_send(client, &msg, NULL);
+        client_send(client, &msg, passport);
+        descriptor_unref(passport);
 }
 
-void greet(struct client *client, const void *packet, size_t size)
+void greet(struct client *client, const void *packet, size_t size, int passport)
 {
         struct ptl_server_msg msg;
         uint32_t serial;
@@ -100,7 +101,7 @@ void greet(struct client *client, const void *packet, size_t size)
                 return;
         }
         trace_message(client, "->", &msg);
-        r = admit(client, &msg.hello);
+        r = admit(client, passport);
         if (r) {
                 client_answer(client, msg.serial, r); /* it may ask again when others have left */
                 return;

@@ -3,5 +3,6 @@
 #pragma once
 #include "server/client.h"
 
-/* Welcomes a client that says HELLO, refuses one of another protocol, expels all else. */
-void greet(struct client *client, const void *packet, size_t size);
+/* Welcomes a client that says HELLO, refuses one of another protocol, expels all else. @passport: the descriptor
+ * that came with it, borrowed; or -EBADF. */
+void greet(struct client *client, const void *packet, size_t size, int passport);

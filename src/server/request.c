@@ -109,7 +109,7 @@ void request_handle(struct client *client, const void *packet, size_t size, int 
         struct ptl_server_msg msg;
 
         if (client->state == CLIENT_GREETING) {
-                greet(client, packet, size);
+                greet(client, packet, size, *fd);
                 return;
         }
         if (ptl_server_msg_decode(packet, size, &msg)) {

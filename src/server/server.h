@@ -21,12 +21,6 @@ struct source { /* what an event of the epoll set points to */
         void (*run)(struct source *source, uint32_t events);
 };
 
-enum { SERVER_RETIRED_MAX = 4096 };
-
-struct server_retired { /* a task that is dead, remembered so that no other user takes its id */
-        struct ptl_task_id id;
-        uint32_t uid;
-};
 
 struct server {
         struct quota quota;
@@ -49,8 +43,6 @@ struct server {
         struct map introductions; /* by both ids */
         struct roll introduced;
 
-        struct server_retired retired[SERVER_RETIRED_MAX];
-        uint64_t n_retired; /* ever: the ring's next place */
 
         size_t n_clients; /* connections, with HELLO or without */
         size_t n_tasks;

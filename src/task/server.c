@@ -21,7 +21,8 @@ enum {
 
 void ptl_server_init(struct ptl_server *server)
 {
-        *server = (struct ptl_server){.socket = -EBADF, .starter = -EBADF, .retry_at = PTL_FOREVER};
+        *server = (struct ptl_server){
+                .socket = -EBADF, .passport = -EBADF, .starter = -EBADF, .retry_at = PTL_FOREVER};
 }
 
 ptl_time ptl_server_due(const struct ptl_server *server)
@@ -159,10 +160,10 @@ static int greet(struct ptl_task *task)
 {
         struct ptl_server_msg hello = {
                 .type = PTL_SM_HELLO,
-                .hello = {.protocol = PTL_SERVER_PROTOCOL, .previous = task->identity.task}};
+                .hello = {.protocol = PTL_SERVER_PROTOCOL}};
 
         strncpy(hello.hello.command, program_invocation_short_name, sizeof hello.hello.command - 1);
-        return send_message(&task->server, &hello, -1);
+        return send_message(&task->server, &hello, task->server.passport);
 }
 
 /* Nobody listens: start one, once, unless it is the system's. */
@@ -284,7 +285,7 @@ static void assert_names(struct ptl_task *task)
         }
 }
 
-static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
+static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *passport)
 {
         struct ptl_server *s = &task->server;
         bool again = task->identity.task.high || task->identity.task.low;
@@ -299,6 +300,8 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w)
         forget_starts(s);
         s->identity = w->server;
         task->identity = w->you;
+        ptl_close(s->passport);
+        s->passport = ptl_steal_fd(passport);
         if (again || s->published)
                 assert_names(task);
         send_unsent(task);
@@ -363,7 +366,7 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
 {
         switch (msg->type) {
         case PTL_SM_WELCOME:
-                welcome(task, &msg->welcome);
+                welcome(task, &msg->welcome, fd);
                 break;
         case PTL_SM_INTRODUCTION:
                 introduced(task, &msg->introduction.peer, fd);
@@ -492,5 +495,6 @@ void ptl_server_fini(struct ptl_task *task, bool forked)
                 free(w);
         }
         s->starter = ptl_close(s->starter);
+        s->passport = ptl_close(s->passport);
         ptl_server_init(s);
 }

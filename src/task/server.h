@@ -57,6 +57,7 @@ struct ptl_server {
         int socket;
         uint32_t serial;
         ptl_time retry_at, give_up_at;
+        int passport; /* what the next server will know us by (SM_WELCOME); -EBADF none */
         int starter; /* a pipe that ends with the portoland we started; -EBADF none */
         int starts; /* of portoland, in this attempt to connect */
         struct ptl_identity identity; /* the server's */

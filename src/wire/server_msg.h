@@ -61,7 +61,6 @@ struct ptl_sm_hello {
         uint32_t protocol;
         uint32_t reserved;
         uint64_t features;           /* bits this task knows; none are defined yet */
-        struct ptl_task_id previous; /* the id it had from an earlier server, or 0 */
         char command[16];            /* comm, NUL-padded */
 };
 
@@ -154,7 +153,7 @@ struct ptl_sm_status {
 
 _Static_assert(sizeof(struct ptl_server_head) == 16, "layout");
 _Static_assert(sizeof(struct ptl_identity) == 40, "layout");
-_Static_assert(sizeof(struct ptl_sm_hello) == 48, "layout");
+_Static_assert(sizeof(struct ptl_sm_hello) == 32, "layout");
 _Static_assert(sizeof(struct ptl_sm_welcome) == 112, "layout");
 _Static_assert(sizeof(struct ptl_sm_publish) == 32, "layout");
 _Static_assert(sizeof(struct ptl_sm_found) == 80, "layout");

@@ -12,7 +12,7 @@ static const struct sample {
         size_t body_size;
         struct ptl_server_msg msg;
 } samples[] = {
-        {48, {.type = PTL_SM_HELLO, .hello = {.protocol = 1, .previous = {3, 4}, .command = "c"}}},
+        {32, {.type = PTL_SM_HELLO, .hello = {.protocol = 1, .features = 3, .command = "c"}}},
         {32, {.type = PTL_SM_PUBLISH, .publish.kind = 1, .name_size = 4, .name = "echo"}},
         {0, {.type = PTL_SM_WITHDRAW, .name_size = 4, .name = "echo"}},
         {8, {.type = PTL_SM_LOOK_UP, .look_up.wait = 1, .name_size = 1, .name = "e"}},

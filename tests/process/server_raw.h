@@ -20,6 +20,7 @@ struct raw {
         int socket;
         int fd; /* that came with the last message; closed by the next receive */
         uint32_t serial;
+        int passport; /* that came with WELCOME; -EBADF none */
         struct ptl_server_msg msg; /* the last one received */
         struct ptl_identity me;
 };
@@ -114,7 +115,7 @@ static inline int raw_try_connect(const char *path)
 
 static inline struct raw raw_connect(void)
 {
-        struct raw raw = {.socket = raw_try_connect(getenv("PORTOLAN_SOCKET")), .fd = -EBADF};
+        struct raw raw = {.socket = raw_try_connect(getenv("PORTOLAN_SOCKET")), .fd = -EBADF, .passport = -EBADF};
 
         CHECK(raw.socket >= 0);
         return raw;
@@ -124,6 +125,7 @@ static inline void raw_close(struct raw *raw)
 {
         raw->socket = ptl_close(raw->socket);
         raw->fd = ptl_close(raw->fd);
+        raw->passport = ptl_close(raw->passport);
 }
 
 /* Gives the message the next serial. */
@@ -190,24 +192,37 @@ static inline void raw_expect_end(struct raw *raw)
         raw_close(raw);
 }
 
-static inline void raw_hello(struct raw *raw, struct ptl_task_id previous)
+/* @passport: of an earlier life, borrowed; -EBADF none. */
+static inline void raw_hello(struct raw *raw, int passport)
 {
-        uint32_t serial = raw_send(raw, (struct ptl_server_msg){
-                                                .type = PTL_SM_HELLO,
-                                                .hello = {.protocol = PTL_SERVER_PROTOCOL,
-                                                          .previous = previous,
-                                                          .command = "raw"},
-        });
+        uint32_t serial = raw_send_fd(raw,
+                                      (struct ptl_server_msg){
+                                              .type = PTL_SM_HELLO,
+                                              .hello = {.protocol = PTL_SERVER_PROTOCOL, .command = "raw"},
+                                      },
+                                      passport);
 
         raw_expect(raw, PTL_SM_WELCOME, serial);
         raw->me = raw->msg.welcome.you;
+        raw->passport = raw->fd;
+        raw->fd = -EBADF;
+}
+
+/* For a later life; the caller closes it. */
+static inline int raw_take_passport(struct raw *raw)
+{
+        int fd = raw->passport;
+
+        CHECK(fd >= 0);
+        raw->passport = -EBADF;
+        return fd;
 }
 
 static inline struct raw raw_task(void)
 {
         struct raw raw = raw_connect();
 
-        raw_hello(&raw, (struct ptl_task_id){0});
+        raw_hello(&raw, -EBADF);
         return raw;
 }
 

@@ -136,6 +136,7 @@ TEST(a_killed_server_leaves_only_its_socket_and_the_next_takes_over)
         pid_t pid = raw_server(path, NULL, NULL);
         struct raw raw = raw_task();
         struct ptl_task_id mine = raw.me.task;
+        int passport = raw_take_passport(&raw);
 
         raw_publish(&raw, "n");
         CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
@@ -144,8 +145,9 @@ TEST(a_killed_server_leaves_only_its_socket_and_the_next_takes_over)
         CHECK_EQ(raw_try_connect(path), -ECONNREFUSED);
         pid = raw_server(path, NULL, NULL);
         raw = raw_connect();
-        raw_hello(&raw, mine); /* the id survives the restart, the names are published again */
+        raw_hello(&raw, passport); /* the id survives the restart, the names are published again */
         CHECK(raw_is_same(raw.me.task, mine));
+        close(passport);
         raw_publish(&raw, "n");
         raw_close(&raw);
         raw_stop(pid);
@@ -345,7 +347,7 @@ TEST(a_socket_that_systemd_passes_is_served_and_left_in_place)
                 CHECK(fd == 3 ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, 3) == 3);
                 raw_exec(argv);
         }
-        raw_hello(&early, (struct ptl_task_id){0});
+        raw_hello(&early, -EBADF);
         CHECK_EQ(early.msg.welcome.server.pid, pid);
         raw_close(&early);
         CHECK(waitpid(pid, &status, 0) == pid);
@@ -448,13 +450,51 @@ TEST(other_users_meet_on_a_public_server_and_do_not_see_each_other_listed)
         raw_stop(server);
 }
 
-/* A user may not take over the id of another's dead task. */
-TEST(an_id_of_another_users_task_is_not_given_again)
+/* As good as a passport can be that its bearer makes itself: right in all but in who made it. */
+static int forged_passport(int own, struct ptl_task_id id)
+{
+        enum { TASK = 8 }; /* where the identity lies, which begins with the task id */
+        char bytes[256];
+        ssize_t n = pread(own, bytes, sizeof bytes, 0);
+        int fd = memfd_create("portolan-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        CHECK(n > TASK + (ssize_t)sizeof id && fd >= 0);
+        memcpy(bytes + TASK, &id, sizeof id);
+        CHECK(write(fd, bytes, (size_t)n) == n);
+        CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
+        return fd;
+}
+
+static void try_passport(int passport, struct ptl_task_id id)
+{
+        struct raw raw = raw_connect();
+
+        raw_hello(&raw, passport);
+        CHECK(!raw_is_same(raw.me.task, id));
+        raw_close(&raw);
+}
+
+/* Another user, with the stolen passport of a dead task, and with one that it has forged. */
+__attribute__((noreturn)) static void be_an_impostor(int stolen, struct ptl_task_id dead)
 {
         struct raw raw;
+        int own;
+
+        CHECK(setuid(12345) == 0);
+        try_passport(stolen, dead);
+        raw = raw_task();
+        own = raw_take_passport(&raw);
+        raw_close(&raw);
+        try_passport(forged_passport(own, dead), dead);
+        _exit(0);
+}
+
+TEST(an_id_of_another_users_task_is_not_given_again)
+{
         struct ptl_task_id dead;
+        int status, passport;
         pid_t pid, server;
-        int status;
+        struct raw raw;
 
         if (geteuid() != 0)
                 SKIP("only root can be another user");
@@ -462,22 +502,21 @@ TEST(an_id_of_another_users_task_is_not_given_again)
         CHECK(chmod(tst_temp_dir(), 0755) == 0);
         raw = raw_task();
         dead = raw.me.task;
+        passport = raw_take_passport(&raw);
         raw_close(&raw);
-        raw = raw_task();
-        while (raw_status(&raw).tasks != 1)
-                ;
-        raw_close(&raw);
+        raw_stop(server);
+        server = raw_server(getenv("PORTOLAN_SOCKET"), "--public", NULL); /* it knows nobody */
         pid = fork();
         CHECK(pid >= 0);
-        if (pid == 0) {
-                CHECK(setuid(12345) == 0);
-                raw = raw_connect();
-                raw_hello(&raw, dead);
-                CHECK(!raw_is_same(raw.me.task, dead));
-                _exit(0);
-        }
+        if (pid == 0)
+                be_an_impostor(passport, dead);
         CHECK(waitpid(pid, &status, 0) == pid);
         CHECK_EQ(status, 0);
+        raw = raw_connect();
+        raw_hello(&raw, passport);
+        CHECK(raw_is_same(raw.me.task, dead)); /* its bearer has it again */
+        raw_close(&raw);
+        close(passport);
         raw_stop(server);
 }
 

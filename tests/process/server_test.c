@@ -138,20 +138,75 @@ TEST(garbage_and_packets_too_large_and_stray_descriptors_disconnect)
 TEST(an_id_is_given_again_to_its_user_but_never_twice_at_once)
 {
         struct raw a, b, c;
+        int passport;
 
         use_server();
         a = raw_task();
+        passport = raw_take_passport(&a);
         b = raw_connect();
-        raw_hello(&b, a.me.task);
+        raw_hello(&b, passport);
         CHECK(!raw_is_same(a.me.task, b.me.task));
         raw_close(&a);
         while (raw_status(&b).tasks != 1)
                 ;
         c = raw_connect();
-        raw_hello(&c, a.me.task);
+        raw_hello(&c, passport);
         CHECK(raw_is_same(a.me.task, c.me.task));
         raw_close(&b);
         raw_close(&c);
+        close(passport);
+}
+
+/* What a task makes itself, or got from another, is no passport. @change: a byte that is made wrong, or -1. */
+static int copy_of_passport(int passport, int change, unsigned seals)
+{
+        char bytes[256];
+        ssize_t n = pread(passport, bytes, sizeof bytes, 0);
+        int fd = memfd_create("portolan-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        CHECK(n > 0 && n < (ssize_t)sizeof bytes && change < n && fd >= 0);
+        if (change >= 0)
+                bytes[change] ^= 1;
+        CHECK(write(fd, bytes, (size_t)n) == n);
+        CHECK(fcntl(fd, F_ADD_SEALS, seals) == 0);
+        return fd;
+}
+
+static void check_refused(int no_passport, struct ptl_task_id id)
+{
+        struct raw raw = raw_connect();
+
+        raw_hello(&raw, no_passport);
+        CHECK(!raw_is_same(raw.me.task, id));
+        raw_close(&raw);
+        close(no_passport);
+}
+
+TEST(what_is_no_passport_gives_a_new_id)
+{
+        const unsigned all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+        struct raw a, b;
+        struct stat st;
+        int passport;
+
+        use_server();
+        a = raw_task();
+        b = raw_task(); /* keeps the server from having nobody */
+        passport = raw_take_passport(&a);
+        CHECK_EQ((unsigned)fcntl(passport, F_GET_SEALS) & all, all);
+        CHECK(fstat(passport, &st) == 0);
+        raw_close(&a);
+        while (raw_status(&b).tasks != 1)
+                ;
+        check_refused(copy_of_passport(passport, -1, all & ~(unsigned)F_SEAL_WRITE), a.me.task);
+        check_refused(copy_of_passport(passport, -1, all & ~(unsigned)F_SEAL_SEAL), a.me.task);
+        check_refused(copy_of_passport(passport, 0, all), a.me.task); /* the magic */
+        check_refused(copy_of_passport(passport, 8 + offsetof(struct ptl_identity, pid), all), a.me.task);
+        check_refused(copy_of_passport(passport, 8 + offsetof(struct ptl_identity, start_time), all), a.me.task);
+        check_refused(open("/dev/null", O_RDONLY | O_CLOEXEC), a.me.task);
+        check_refused(open("/", O_PATH | O_CLOEXEC), a.me.task);
+        close(passport);
+        raw_close(&b);
 }
 
 /* ---- names and introductions ---- */
