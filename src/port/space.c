@@ -43,6 +43,9 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
 
                 bool named = e->rights != 0;
 
+                /* A grandparent's name, or one given up just now: what takes its place has another. */
+                if (!named && e->flags)
+                        e->generation = (e->generation + 1) % PTL_NAME_GENERATIONS;
                 e->rights = 0;
                 e->flags = named ? PTL_ENTRY_FORKED : 0;
                 if (named)
