@@ -329,7 +329,7 @@ int ptl_task_leave(void)
         return r;
 }
 
-/* dlclose, exit: peers learn of it from the kernel anyway; memory checkers like it tidy. */
+/* At exit: peers learn of it from the kernel anyway; memory checkers like it tidy. */
 __attribute__((destructor)) static void at_exit(void)
 {
         struct ptl_task *task = &ptl_the_task;
