@@ -406,7 +406,8 @@ static void *wait_and_end(void *arg)
         return NULL;
 }
 
-/* Its code is needed by threads that wait in it or end, by fork() and exec(), whoever unloads it. */
+/* Its code is needed by threads that wait in it or end, by fork() and exec(), whoever unloads it.
+ */
 API_TEST(a_library_that_is_closed_in_use_stays)
 {
         struct library l = library_open();
@@ -474,10 +475,7 @@ API_TEST(threads_that_end_give_back_what_their_calls_needed)
         end_echo(&peer, echo);
 }
 
-static void exit_thread(int signal)
-{
-        pthread_exit(NULL);
-}
+static void exit_thread(int signal) { pthread_exit(NULL); }
 
 struct lost {
         const char *kind;
@@ -506,7 +504,8 @@ static void *wait_for_ever(void *arg)
         return NULL;
 }
 
-/* loses_a_thread KIND: a thread ends inside the library, which is then unusable; and the process ends. */
+/* loses_a_thread KIND: a thread ends inside the library, which is then unusable; and the process
+ * ends. */
 PEER(loses_a_thread)
 {
         struct lost lost = {.kind = argv[1], .port = new_port_of(1, 0)};
@@ -543,8 +542,8 @@ API_TEST(a_process_that_lost_a_thread_in_a_wait_can_end_and_is_seen_to)
 
 /* ---- epoll sees no ghosts ---- */
 
-/* A child that lives until @ret_hold closes. With _Fork() no handler of ours sees it, and it keeps copies
- * of all our descriptors. */
+/* A child that lives until @ret_hold closes. With _Fork() no handler of ours sees it, and it keeps
+ * copies of all our descriptors. */
 static pid_t start_keeper(pid_t (*fork_it)(void), int *ret_hold)
 {
         int ends[2];
@@ -607,7 +606,4 @@ static void check_ghosts(pid_t (*fork_it)(void))
 
 API_TEST(what_a_forked_child_keeps_open_does_not_ring_here) { check_ghosts(fork); }
 
-API_TEST(what_a_child_that_no_handler_saw_keeps_open_does_not_ring_here)
-{
-        check_ghosts(_Fork);
-}
+API_TEST(what_a_child_that_no_handler_saw_keeps_open_does_not_ring_here) { check_ghosts(_Fork); }

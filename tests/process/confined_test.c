@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * confined_test.c - the system calls that SECURITY.md lists are enough, for the library and
+ * portoland
+ *
+ * The lists below are that page's. What is not in them ends the process, which says what it was
+ * (the library) or ends by SIGSYS (the server). The page names the calls of x86-64. With a
+ * sanitizer, which makes calls of its own, there is nothing to see.
+ */
+#include "roles.h"
+#include "server_raw.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER true
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER false
+#endif
+
+#if defined(__x86_64__)
+
+enum { CALLS_MAX = 100, LARGE = 3 << 20 };
+
+/* ---- what is allowed ---- */
+
+/* clang-format off */
+
+/* malloc() and stdio of the C library. */
+static const int libc_calls[] = {
+        SYS_brk, SYS_mmap, SYS_munmap, SYS_madvise, SYS_getrandom,
+};
+
+/* How the harness talks, and how it ends. */
+static const int harness_calls[] = {
+        SYS_sendto, SYS_recvfrom, SYS_ppoll, SYS_write, SYS_exit_group, SYS_clock_gettime, SYS_poll,
+};
+
+/* The library, but for starting a server. */
+static const int library_calls[] = {
+        /* first call of a task */
+        SYS_mmap, SYS_madvise, SYS_epoll_create1, SYS_eventfd2, SYS_epoll_ctl, SYS_getpid,
+        SYS_geteuid, SYS_getegid, SYS_openat, SYS_read, SYS_sched_getaffinity,
+        /* connecting, names */
+        SYS_newfstatat, SYS_socket, SYS_connect, SYS_getsockopt, SYS_sendmsg, SYS_recvmsg,
+        SYS_close, SYS_getrandom, SYS_fcntl,
+        /* links, regions, large messages */
+        SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_fstatfs, SYS_munmap,
+        /* sleeping, ringing */
+        SYS_write, SYS_membarrier, SYS_futex, SYS_epoll_wait,
+};
+
+static const int steady_calls[] = {
+        SYS_exit_group, SYS_write, SYS_futex, SYS_epoll_wait,
+};
+
+static const int server_calls[] = {
+        /* start */
+        SYS_geteuid, SYS_newfstatat, SYS_openat, SYS_flock, SYS_socket, SYS_connect, SYS_fchmod,
+        SYS_umask, SYS_bind, SYS_listen, SYS_prlimit64, SYS_getpid, SYS_getegid, SYS_read,
+        SYS_getrandom, SYS_epoll_create1, SYS_rt_sigprocmask, SYS_signalfd4, SYS_epoll_ctl,
+        SYS_close, SYS_nanosleep, SYS_clock_nanosleep, SYS_unlink, SYS_mkdir, SYS_epoll_wait,
+        /* running, leaving; telling that it is ready */
+        SYS_accept4, SYS_getsockopt, SYS_pidfd_open, SYS_recvmsg, SYS_sendmsg, SYS_socketpair,
+        SYS_fcntl, SYS_fstatfs, SYS_write, SYS_exit_group,
+};
+
+/* How a program is loaded. */
+static const int loader_calls[] = {
+        SYS_execve, SYS_mprotect, SYS_pread64, SYS_fstat, SYS_set_tid_address, SYS_set_robust_list,
+        SYS_rseq, SYS_arch_prctl, SYS_access,
+};
+
+/* clang-format on */
+
+struct filter {
+        struct sock_filter code[2 * CALLS_MAX + 2];
+        unsigned short n;
+};
+
+static void filter_add(struct filter *f, uint16_t code, uint8_t skip, uint32_t k)
+{
+        CHECK(f->n < ARRAY_LEN(f->code));
+        f->code[f->n++] = (struct sock_filter){.code = code, .jf = skip, .k = k};
+}
+
+static void filter_allow(struct filter *f, const int *calls, size_t n)
+{
+        for (size_t i = 0; i < n; i++) {
+                filter_add(f, BPF_JMP | BPF_JEQ | BPF_K, 1, (uint32_t)calls[i]);
+                filter_add(f, BPF_RET | BPF_K, 0, SECCOMP_RET_ALLOW);
+        }
+}
+
+#define ALLOW(f, calls) filter_allow(f, calls, ARRAY_LEN(calls))
+
+static struct filter filter_new(void)
+{
+        struct filter f = {.n = 0};
+
+        filter_add(&f, BPF_LD | BPF_W | BPF_ABS, 0, offsetof(struct seccomp_data, nr));
+        return f;
+}
+
+static void filter_install(struct filter *f, uint32_t otherwise)
+{
+        struct sock_fprog program = {.filter = f->code};
+
+        filter_add(f, BPF_RET | BPF_K, 0, otherwise);
+        program.len = f->n;
+        CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void on_forbidden(int sig, siginfo_t *info, void *context)
+{
+        static char text[] = "# system call 000 is not listed\n";
+
+        for (int i = 0, n = info->si_syscall; i < 3; i++, n /= 10)
+                text[16 - i] = (char)('0' + n % 10);
+        (void)!write(STDERR_FILENO, text, sizeof text - 1);
+        _exit(99);
+}
+
+static void catch_forbidden(void)
+{
+        struct sigaction action = {.sa_sigaction = on_forbidden, .sa_flags = SA_SIGINFO};
+
+        CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+}
+
+static void need_no_sanitizer(void)
+{
+        if (HAS_SANITIZER)
+                SKIP("a sanitizer makes system calls of its own");
+}
+
+/* ---- the library ---- */
+
+static unsigned char data[LARGE], answer[LARGE];
+
+static void call_with(ptl_port echo, size_t size)
+{
+        size_t n = sizeof answer;
+
+        OK(ptl_call(echo, data, size, answer, &n, soon()));
+        CHECK_EQ(n, size);
+}
+
+static void send_region(ptl_port echo, uint32_t how)
+{
+        struct ptl_region_item item = {.how = how};
+        struct ptl_message m;
+
+        OK(ptl_region_new(LARGE, &item.region));
+        OK(ptl_call_message(echo, &(struct ptl_outgoing){.regions = &item, .n_regions = 1}, &m, 0,
+                            soon()));
+        ptl_message_release(&m);
+        if (how == PTL_REGION_VOLATILE)
+                ptl_region_free(item.region);
+}
+
+static void use_messages(ptl_port echo)
+{
+        static const size_t sizes[] = {0, 64, 8000, 70000, 2 << 20, LARGE};
+
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+                call_with(echo, sizes[i]);
+        send_region(echo, PTL_REGION_VOLATILE);
+        send_region(echo, PTL_REGION_ISOLATED);
+}
+
+static void use_names(void)
+{
+        struct ptl_region *mine = NULL, *same = NULL;
+        struct ptl_name_entry *entries;
+        ptl_port p = new_port(), n = new_port();
+        size_t count;
+
+        OK(ptl_name_watch("mine", n));
+        OK(ptl_name_publish("mine", p));
+        take_notification(n, PTL_NOTIFY_NAME_ADDED);
+        CHECK_EQ(look_up("mine"), p);
+        OK(ptl_region_new(10000, &mine));
+        OK(ptl_region_publish("memory", mine));
+        OK(ptl_region_look_up("memory", &same, soon()));
+        ptl_region_free(same);
+        ptl_region_free(mine);
+        OK(ptl_server_list_names(&entries, &count));
+        free(entries);
+        OK(ptl_name_withdraw("mine"));
+}
+
+static void use_descriptors(void)
+{
+        ptl_port p = new_send_port();
+        struct ptl_message m;
+        int fd = -1;
+
+        OK(ptl_descriptor(p, &fd));
+        OK(ptl_descriptor(PTL_NULL, &fd));
+        put(p, "x");
+        take(p, "x");
+        OUTCOME(ptl_receive(p, &m, ptl_after_ms(20)), PTL_E_TIMEOUT);
+        OK(ptl_port_free(p));
+}
+
+PEER(confined)
+{
+        static const enum ptl_wait ways[] = {PTL_WAIT_BLOCK, PTL_WAIT_ADAPTIVE, PTL_WAIT_SPIN};
+        struct filter f = filter_new();
+        ptl_port echo;
+
+        catch_forbidden();
+        ALLOW(&f, libc_calls);
+        ALLOW(&f, harness_calls);
+        ALLOW(&f, library_calls);
+        filter_install(&f, SECCOMP_RET_TRAP);
+        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+                OK(ptl_task_set_wait(ways[i], 0));
+                echo = look_up("echo");
+                use_messages(echo);
+                use_names();
+                use_descriptors();
+                OK(ptl_task_leave());
+        }
+        _exit(0);
+}
+
+API_TEST(the_library_needs_no_system_call_that_is_not_listed)
+{
+        struct peer echo, peer;
+        ptl_port p;
+
+        need_no_sanitizer();
+        p = start_echo(&echo, "echo");
+        peer_start(&peer, "confined", NULL);
+        peer_end(&peer);
+        end_echo(&echo, p);
+}
+
+/* A few calls are enough once everything is set up; the largest messages, which need memory, are
+ * not in it. */
+PEER(steady)
+{
+        static const enum ptl_wait ways[] = {PTL_WAIT_BLOCK, PTL_WAIT_ADAPTIVE};
+        struct filter f = filter_new();
+        ptl_port echo = look_up("echo");
+
+        catch_forbidden();
+        for (size_t i = 0; i < 200; i++)
+                call_with(echo, i * 500);
+        ALLOW(&f, steady_calls);
+        filter_add(&f, BPF_JMP | BPF_JEQ | BPF_K, 1, SYS_clock_gettime);
+        filter_add(&f, BPF_RET | BPF_K, 0, SECCOMP_RET_ALLOW); /* where the vDSO has no clock */
+        filter_install(&f, SECCOMP_RET_TRAP);
+        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+                OK(ptl_task_set_wait(ways[i], 0));
+                for (size_t k = 0; k < 1000; k++)
+                        call_with(echo, k % 200 * 500);
+        }
+        _exit(0);
+}
+
+API_TEST(where_all_is_set_up_three_system_calls_are_enough_for_messages)
+{
+        struct peer echo, peer;
+        ptl_port p;
+
+        need_no_sanitizer();
+        p = start_echo(&echo, "echo");
+        peer_start(&peer, "steady", NULL);
+        peer_end(&peer);
+        end_echo(&echo, p);
+}
+
+/* ---- the server ---- */
+
+__attribute__((noreturn)) static void be_confined_server(const char *path, int ready)
+{
+        const char *const argv[] = {"--socket", path, "--ready-fd", "9", NULL};
+        struct filter f = filter_new();
+
+        CHECK(dup2(ready, 9) == 9);
+        ALLOW(&f, libc_calls);
+        ALLOW(&f, loader_calls);
+        ALLOW(&f, server_calls);
+        filter_install(&f, SECCOMP_RET_KILL_PROCESS);
+        raw_exec(argv);
+}
+
+static pid_t start_confined_server(void)
+{
+        const char *path = tst_private_server();
+        char text[8];
+        int ends[2];
+        pid_t pid;
+
+        CHECK(pipe2(ends, O_CLOEXEC) == 0);
+        pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0)
+                be_confined_server(path, ends[1]);
+        close(ends[1]);
+        CHECK_EQ(read(ends[0], text, sizeof text), 6);
+        close(ends[0]);
+        return pid;
+}
+
+API_TEST(the_server_needs_no_system_call_that_is_not_listed)
+{
+        struct ptl_server_status s;
+        struct peer echo;
+        pid_t server;
+        ptl_port p;
+
+        need_no_sanitizer();
+        server = start_confined_server();
+        p = start_echo(&echo, "echo");
+        use_messages(p);
+        use_names();
+        OK(ptl_server_get_status(&s));
+        CHECK_EQ(s.server.pid, server);
+        end_echo(&echo, p);
+        OK(ptl_task_leave());
+        raw_stop(server);
+}
+
+#else
+
+TEST(the_library_needs_no_system_call_that_is_not_listed) { SKIP("the list is x86-64's"); }
+
+#endif
