@@ -27,7 +27,11 @@ extern "C" {
 
 #define PTL_MESSAGE_RIGHTS_MAX  64u
 #define PTL_MESSAGE_REGIONS_MAX 16u
-#define PTL_MESSAGE_SIZE_MAX    ((size_t)1 << 40)
+#if SIZE_MAX > UINT32_MAX
+#define PTL_MESSAGE_SIZE_MAX ((size_t)1 << 40)
+#else
+#define PTL_MESSAGE_SIZE_MAX (SIZE_MAX / 2) /* no object is larger; room to round up */
+#endif
 
 /* How a right goes into a message. */
 enum ptl_disposition {

@@ -5,12 +5,13 @@
 
 int ptl_region_new(size_t size, struct ptl_region **ret_region)
 {
+        uint64_t wide = size; /* than which the maximum may be wider: a plain size_t cannot be compared */
         void *data;
         int fd, r;
 
         if (!ret_region || size == 0)
                 return PTL_E_INVALID;
-        if ((uint64_t)size > PTL_REGION_SIZE_MAX)
+        if (wide > PTL_REGION_SIZE_MAX)
                 return PTL_E_TOO_BIG;
         r = ptl_memory_create(size, &fd, &data);
         if (r)
