@@ -63,8 +63,12 @@ TEST(sizes_that_no_region_has_are_refused)
         struct ptl_region *r = (struct ptl_region *)&r;
 
         OUTCOME(ptl_region_new(0, &r), PTL_E_INVALID);
+#if SIZE_MAX > UINT32_MAX /* else no such size can be asked for */
         OUTCOME(ptl_region_new(PTL_REGION_SIZE_MAX + 1, &r), PTL_E_TOO_BIG);
         OUTCOME(ptl_region_new(SIZE_MAX, &r), PTL_E_TOO_BIG);
+#else
+        CHECK(ptl_region_new(SIZE_MAX, &r) < 0);
+#endif
         CHECK(r == (struct ptl_region *)&r);
 }
 

@@ -185,6 +185,20 @@ static inline int64_t tst_deadline_ms(int64_t ms)
         return s > TST_SECONDS ? ms * s / TST_SECONDS : ms;
 }
 
+/*
+ * Whether madvise() says yes to advice that no kernel knows: qemu-user does, and does nothing. What rests
+ * on advice (MADV_DONTFORK, MADV_POPULATE_WRITE) cannot be tested there.
+ */
+static inline bool tst_advice_is_ignored(void)
+{
+        void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        bool ignored = page != MAP_FAILED && madvise(page, 4096, 9999) == 0;
+
+        if (page != MAP_FAILED)
+                munmap(page, 4096);
+        return ignored;
+}
+
 /* The case's own empty folder; the same at each call. Removed when the case has ended. */
 static inline const char *tst_temp_dir(void)
 {

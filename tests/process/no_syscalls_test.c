@@ -74,6 +74,10 @@ static void on_system_call(int sig, siginfo_t *info, void *context)
         uc->uc_mcontext.gregs[REG_RAX] = 0;
 #elif defined(__aarch64__)
         uc->uc_mcontext.regs[0] = 0;
+#elif defined(__arm__)
+        uc->uc_mcontext.arm_r0 = 0;
+#else
+#error "which register holds what a system call returns?"
 #endif
 }
 
