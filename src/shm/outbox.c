@@ -23,6 +23,7 @@ enum {
         OUTBOX_SEALS = SIZE_SEALS | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE,
         BLOCK = 512, /* unit of st_blocks */
         FIRST_TAKEN = 4096,
+        PIECE_MIN = 64 << 10, /* of a reservation that signals interrupt */
 };
 
 static size_t page_round(size_t size)
@@ -42,9 +43,25 @@ static int map(int fd, size_t size, int protection, int flags, void **ret_data)
         return 0;
 }
 
+/* tmpfs ends with EINTR at any signal and takes back what the call had reserved: one that is too long for
+ * the signals that come is made in smaller pieces. */
 static int reserve(int fd, uint64_t offset, uint64_t size)
 {
-        return fallocate(fd, 0, (off_t)offset, (off_t)size) < 0 ? -errno : 0;
+        uint64_t piece = size;
+
+        do {
+                uint64_t bytes = piece < size ? piece : size;
+
+                if (fallocate(fd, 0, (off_t)offset, (off_t)bytes) == 0) {
+                        offset += bytes;
+                        size -= bytes;
+                } else if (errno != EINTR) {
+                        return -errno;
+                } else if (piece > PIECE_MIN) {
+                        piece = page_round(piece / 2);
+                }
+        } while (size);
+        return 0;
 }
 
 /* What a new outbox has reserved, and what its reader insists on. */

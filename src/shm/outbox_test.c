@@ -3,6 +3,7 @@
  */
 #include "shm/outbox.h"
 #include "tst.h"
+#include <sys/time.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -406,6 +407,26 @@ TEST(region_is_reserved_whole_pages_that_keep_their_size)
         ptl_memory_unmap(data, REGION - 1);
         close(fd);
         ptl_memory_unmap(NULL, REGION);
+}
+
+static void look_away(int sig) { (void)sig; }
+
+TEST(signals_do_not_end_a_reservation)
+{
+        const size_t size = 64 << 20; /* long enough for many of them */
+        struct sigaction action = {.sa_handler = look_away};
+        struct itimerval often = {{.tv_usec = 1000}, {.tv_usec = 1000}}, never = {.it_value = {0}};
+        struct stat st;
+        void *data;
+        int fd;
+
+        CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+        CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+        CHECK_EQ(ptl_memory_create(size, &fd, &data), 0);
+        CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+        CHECK(fstat(fd, &st) == 0 && st.st_blocks * 512 >= st.st_size);
+        ptl_memory_unmap(data, size);
+        close(fd);
 }
 
 TEST(volatile_region_is_the_same_memory_on_both_sides)
