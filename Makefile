@@ -67,8 +67,13 @@ cross: ## unit tests on aarch64 and armhf, under qemu
 	        scripts/configure.sh $(B)/cross-$$arch --cross-file scripts/cross/$$arch.ini; \
 	        ninja -C $(B)/cross-$$arch; \
 	        meson test -C $(B)/cross-$$arch --suite unit --print-errorlogs || status=1; \
+	        echo "$$arch:"; \
 	        python3 scripts/test-names.py $(B)/cross-$$arch/meson-logs/testlog.json || status=1; \
 	done; exit $${status:-0}
+
+kernel: build ## unit, API and process tests on the kernel of Debian 12 (6.1), under qemu
+	@scripts/need.sh kernel
+	@scripts/kernel.sh $(DEV) $(B)/kernel
 
 install: build ## into DESTDIR and prefix (/usr/local)
 	@meson configure $(DEV) -Dprefix=$(prefix)
@@ -91,4 +96,4 @@ clean: ## remove build/
 dist: build ## a source archive in build/meson/meson-dist
 	@meson dist -C $(DEV) --no-tests --formats gztar --allow-dirty
 
-.PHONY: help build run test asan ubsan-in-asan tsan fuzz model bench cross install check lint format clean dist
+.PHONY: help build run test asan ubsan-in-asan tsan fuzz model bench cross kernel install check lint format clean dist

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # scripts/need.sh - installs the Debian packages a task needs and that are not there yet
 #
-# usage: scripts/need.sh run|test|cross
+# usage: scripts/need.sh run|test|cross|kernel
 # As root directly, else by sudo; with neither it names the packages and exits 1. When nothing is
 # missing no package tool is started at all.
 set -u
@@ -30,6 +30,10 @@ libc6-dev-arm64-cross    /usr/aarch64-linux-gnu/include/stdlib.h
 gcc-arm-linux-gnueabihf  arm-linux-gnueabihf-gcc
 libc6-dev-armhf-cross    /usr/arm-linux-gnueabihf/include/stdlib.h
 qemu-user                qemu-aarch64
+"
+kernel="$run
+qemu-system-x86   qemu-system-x86_64
+busybox-static    busybox
 "
 
 is_present() {
@@ -59,8 +63,9 @@ case ${1-} in
 run) packages=$run ;;
 test) packages=$test ;;
 cross) packages=$cross ;;
+kernel) packages=$kernel ;;
 *)
-    echo "usage: $0 run|test|cross" >&2
+    echo "usage: $0 run|test|cross|kernel" >&2
     exit 2
     ;;
 esac
