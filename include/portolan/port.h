@@ -182,7 +182,7 @@ PTL_PUBLIC int ptl_set_free(ptl_port set);
  * Messages queued on the port are received through the set from then on, members in turn. Receiving
  * from the port itself stays allowed.
  *
- * Return: 0, PTL_E_NAME, PTL_E_RIGHT, PTL_E_FORKED.
+ * Return: 0, PTL_E_NAME, PTL_E_RIGHT, PTL_E_FORKED, -ENOMEM.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_set_add(ptl_port set, ptl_port port);
 

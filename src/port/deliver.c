@@ -15,7 +15,7 @@ static int lie(struct ptl_peer *peer)
 
 static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
 {
-        return want && (want->receiver == r || (want->set && want->set == r->set)) && !r->head;
+        return want && (want->receiver == r || (want->set && want->set == ptl_receiver_set(r))) && !r->head;
 }
 
 static bool block_is_valid(const struct ptl_frame_block *block)
@@ -279,7 +279,7 @@ static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
                 return lie(peer);
         /* A ticket's low half is the port's name here, so finding it is one look. */
         r = ptl_receiver_of(peer->space, (ptl_port)body.ticket);
-        if (r && (!r->ticket || r->ticket != body.ticket))
+        if (r && (!ptl_receiver_ticket(r) || ptl_receiver_ticket(r) != body.ticket))
                 r = NULL;
         return ptl_grant_claim(peer, f->head.right, r) ? lie(peer) : 0;
 }

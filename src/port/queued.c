@@ -118,7 +118,7 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
                 if (g->receiver) {
                         f = (struct ptl_frame_right){.what = PTL_CARRY_OWN_ONCE,
                                                      .right = g->receiver->name};
-                        g->receiver->onces++;
+                        ptl_receiver_entry(peer->space, g->receiver)->onces++;
                 }
                 ptl_grant_free(g);
                 return f;
@@ -138,7 +138,7 @@ static ptl_port enter_right(struct ptl_space *space, const struct ptl_frame_righ
         case PTL_CARRY_OWN_ONCE:
                 r = ptl_receiver_of(space, c->right);
                 if (r)
-                        r->onces--; /* it was counted while under way */
+                        ptl_receiver_entry(space, r)->onces--; /* it was counted while under way */
                 return r ? ptl_once_insert(space, r) : PTL_NULL;
         case PTL_CARRY_HELD:
                 return held_again(space, c->right);

@@ -10,10 +10,47 @@ uint32_t ptl_limit_units(uint64_t bytes)
         return units < 1 ? 1 : units > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)units;
 }
 
+/* One that was freed last, else a fresh one. */
+static struct ptl_receiver *memory_take(struct ptl_space *space)
+{
+        struct ptl_receiver *r = space->receivers_free;
+
+        if (!r)
+                return ptl_table_at(&space->receivers, ptl_table_take_fresh(&space->receivers));
+        space->receivers_free = r->next_free;
+        return r;
+}
+
+static void memory_give(struct ptl_space *space, struct ptl_receiver *r)
+{
+        r->next_free = space->receivers_free;
+        space->receivers_free = r;
+}
+
+void ptl_receivers_fini(struct ptl_space *space)
+{
+        struct ptl_table *t = &space->receivers;
+        uint32_t size = t->element_size, limit = t->limit;
+
+        ptl_table_fini(t);
+        ptl_table_init(t, size, limit);
+        space->receivers_free = NULL;
+}
+
+struct ptl_receiver_more *ptl_receiver_more(struct ptl_receiver *r)
+{
+        if (!r->more) {
+                r->more = calloc(1, sizeof *r->more);
+                if (r->more)
+                        r->more->descriptor = r->more->poll = -EBADF;
+        }
+        return r->more;
+}
+
 int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages, uint64_t limit_bytes,
                      ptl_port *ret_name)
 {
-        struct ptl_receiver *r = malloc(sizeof *r);
+        struct ptl_receiver *r = memory_take(space);
         struct ptl_entry *e;
         ptl_port name;
 
@@ -21,19 +58,17 @@ int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages, uint64_t 
                 return -ENOMEM;
         name = ptl_space_insert(space, PTL_RIGHT_RECEIVE, &e);
         if (!name) {
-                free(r);
+                memory_give(space, r);
                 return PTL_E_QUOTA;
         }
         *r = (struct ptl_receiver){
                 .name = name,
-                .limit_messages = limit_messages ? limit_messages : PTL_LIMIT_MESSAGES_DEFAULT,
+                .limit_messages = (uint16_t)(limit_messages ? limit_messages : PTL_LIMIT_MESSAGES_DEFAULT),
                 .limit_units = ptl_limit_units(limit_bytes),
-                .limit_bytes = limit_bytes ? limit_bytes : PTL_LIMIT_BYTES_DEFAULT,
-                .descriptor = -EBADF,
-                .poll = -EBADF,
         };
         r->tail = &r->head;
         e->references = 0;
+        e->limit_bytes = limit_bytes ? limit_bytes : PTL_LIMIT_BYTES_DEFAULT;
         e->receiver = r;
         *ret_name = name;
         return 0;
@@ -43,10 +78,10 @@ int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages, uint64_t 
 void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *r, uint32_t limit_messages, uint64_t limit_bytes)
 {
         if (limit_messages)
-                r->limit_messages = limit_messages;
+                r->limit_messages = (uint16_t)limit_messages;
         if (limit_bytes) {
                 r->limit_units = ptl_limit_units(limit_bytes);
-                r->limit_bytes = limit_bytes;
+                ptl_receiver_entry(space, r)->limit_bytes = limit_bytes;
         }
         for (struct ptl_grant *g = r->grants; g; g = g->next) {
                 if (g->kind != PTL_GRANT_SEND)
@@ -103,11 +138,21 @@ static void kill_grants(struct ptl_receiver *r)
         }
 }
 
+static void more_free(struct ptl_receiver_more *more)
+{
+        if (!more)
+                return;
+        ptl_close(more->descriptor);
+        ptl_close(more->poll);
+        free(more);
+}
+
 void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
 {
         struct ptl_entry *e = ptl_space_entry(space, r->name);
+        bool has_onces = e->onces > 0;
 
-        if (r->set)
+        if (ptl_receiver_set(r))
                 ptl_set_leave(r);
         e->rights &= (uint8_t)~PTL_RIGHT_RECEIVE;
         e->receiver = NULL;
@@ -117,13 +162,12 @@ void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
                 ptl_space_remove(space, e);
         empty_queue(space, r);
         kill_grants(r);
-        if (r->onces)
+        if (has_onces)
                 kill_onces(space, r->name);
         space->internal -= r->internal;
         space->ready(space, r);
-        ptl_close(r->descriptor);
-        ptl_close(r->poll);
-        free(r);
+        more_free(r->more);
+        memory_give(space, r);
 }
 
 void ptl_receiver_put(struct ptl_space *space, struct ptl_receiver *r, struct ptl_queued *q)
@@ -151,8 +195,10 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
         if (q->left)
                 r->left = false;
         if (q->local_counted) {
-                r->local--;
-                r->local_units -= q->units;
+                struct ptl_entry *e = ptl_receiver_entry(space, r);
+
+                e->taken++;
+                e->taken_units += q->units;
                 space->room(space); /* a sender of this task may wait for it */
         }
         if (q->grant) {
@@ -172,39 +218,45 @@ struct ptl_receiver *ptl_set_pick(struct ptl_set *set)
                 return NULL;
         do {
                 if (r->head) {
-                        set->members = r->set_next; /* the next one's turn */
+                        set->members = r->more->set_next; /* the next one's turn */
                         return r;
                 }
-                r = r->set_next;
+                r = r->more->set_next;
         } while (r != first);
         return NULL;
 }
 
-void ptl_set_join(struct ptl_set *set, struct ptl_receiver *r)
+int ptl_set_join(struct ptl_set *set, struct ptl_receiver *r)
 {
-        if (r->set)
+        struct ptl_receiver_more *m = ptl_receiver_more(r);
+
+        if (!m)
+                return -ENOMEM;
+        if (m->set)
                 ptl_set_leave(r);
-        r->set = set;
+        m->set = set;
         if (!set->members) {
-                set->members = r->set_next = r->set_previous = r;
-                return;
+                set->members = m->set_next = m->set_previous = r;
+                return 0;
         }
-        r->set_next = set->members;
-        r->set_previous = set->members->set_previous;
-        r->set_next->set_previous = r->set_previous->set_next = r;
+        m->set_next = set->members;
+        m->set_previous = set->members->more->set_previous;
+        m->set_next->more->set_previous = m->set_previous->more->set_next = r;
+        return 0;
 }
 
 void ptl_set_leave(struct ptl_receiver *r)
 {
-        struct ptl_set *set = r->set;
+        struct ptl_receiver_more *m = r->more;
+        struct ptl_set *set = m->set;
 
-        if (r->set_next == r)
+        if (m->set_next == r)
                 set->members = NULL;
         else if (set->members == r)
-                set->members = r->set_next;
-        r->set_next->set_previous = r->set_previous;
-        r->set_previous->set_next = r->set_next;
-        r->set = NULL;
+                set->members = m->set_next;
+        m->set_next->more->set_previous = m->set_previous;
+        m->set_previous->more->set_next = m->set_next;
+        m->set = NULL;
 }
 
 bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,

@@ -95,23 +95,35 @@ struct ptl_set {
         int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
 };
 
-struct ptl_receiver {
-        ptl_port name;
-        uint32_t queued;
-        uint32_t limit_messages, limit_units;
-        uint64_t limit_bytes; /* as it was asked for */
-        uint32_t onces; /* local send-once rights to it */
-        uint32_t local, local_units; /* queued messages of this task's own sends */
-        struct ptl_queued *head, **tail;
-        struct ptl_grant *grants;
+/* What few ports have, made when it is first needed. */
+struct ptl_receiver_more {
         struct ptl_set *set;
         struct ptl_receiver *set_next, *set_previous;
         uint64_t ticket; /* claims must show it; 0: not published */
-        uint64_t received;
         int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
+};
+
+/* What only this task's own use of the port counts, and its limit in bytes, is in its entry. */
+struct ptl_receiver {
+        ptl_port name;
+        uint32_t queued;
+        uint32_t limit_units;
+        uint16_t limit_messages;
         bool internal;  /* a thread's reply port: counts in no listing, cannot be named by the program */
         bool left;      /* a message of this task was left with it and is not taken */
+        union {
+                struct ptl_queued *head;
+                struct ptl_receiver *next_free;
+        };
+        struct ptl_queued **tail;
+        struct ptl_grant *grants;
+        struct ptl_receiver_more *more; /* NULL: nothing of it */
+        uint64_t received;
 };
+
+_Static_assert(PTL_LIMIT_MESSAGES_MAX <= UINT16_MAX, "limit_messages holds it");
+_Static_assert(sizeof(struct ptl_receiver) + sizeof(struct ptl_entry) <= 120,
+               "a port costs at most 128 bytes, the tables' chunks and malloc's headers included");
 
 static inline uint32_t ptl_units(uint64_t bytes)
 {
@@ -126,6 +138,36 @@ uint32_t ptl_limit_units(uint64_t bytes);
 /* 0 and a name, PTL_E_QUOTA, -ENOMEM. */
 PTL_MUST_CHECK int ptl_receiver_new(struct ptl_space *space, uint32_t limit_messages,
                                     uint64_t limit_bytes, ptl_port *ret_name);
+
+/* Memory of ports goes back; none is alive. */
+void ptl_receivers_fini(struct ptl_space *space);
+
+/* Makes receiver->more, if it has none; NULL: no memory. */
+struct ptl_receiver_more *ptl_receiver_more(struct ptl_receiver *receiver);
+
+/* The set it is a member of, or NULL. */
+static inline struct ptl_set *ptl_receiver_set(const struct ptl_receiver *receiver)
+{
+        return receiver->more ? receiver->more->set : NULL;
+}
+
+/* 0: not published. */
+static inline uint64_t ptl_receiver_ticket(const struct ptl_receiver *receiver)
+{
+        return receiver->more ? receiver->more->ticket : 0;
+}
+
+/* Its eventfd, or -EBADF. */
+static inline int ptl_receiver_descriptor(const struct ptl_receiver *receiver)
+{
+        return receiver->more ? receiver->more->descriptor : -EBADF;
+}
+
+static inline struct ptl_entry *ptl_receiver_entry(const struct ptl_space *space,
+                                                   const struct ptl_receiver *receiver)
+{
+        return ptl_table_at(&space->entries, ptl_name_index(receiver->name));
+}
 
 /* Zero leaves that limit as it is; holders are told. */
 void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *receiver,
@@ -150,7 +192,8 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
 
 /* A member of the set that has a message, members in turn; NULL: none. */
 struct ptl_receiver *ptl_set_pick(struct ptl_set *set);
-void ptl_set_join(struct ptl_set *set, struct ptl_receiver *receiver);
+/* 0, -ENOMEM. */
+PTL_MUST_CHECK int ptl_set_join(struct ptl_set *set, struct ptl_receiver *receiver);
 void ptl_set_leave(struct ptl_receiver *receiver);
 
 /* Queues a notification of the library (PTL_NOTIFY_*); false: @notify is no port, or no memory. */

@@ -20,7 +20,7 @@ void ptl_once_unused(struct ptl_space *space, ptl_port port)
 
         if (!r)
                 return;
-        r->onces--;
+        ptl_receiver_entry(space, r)->onces--;
         ptl_notify(space, port, PTL_NOTIFY_SEND_ONCE, 0, NULL);
 }
 
@@ -31,7 +31,7 @@ ptl_port ptl_once_insert(struct ptl_space *space, struct ptl_receiver *receiver)
 
         if (name) {
                 e->remote = receiver->name;
-                receiver->onces++;
+                ptl_receiver_entry(space, receiver)->onces++;
         }
         return name;
 }

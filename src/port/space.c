@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/space.c - see space.h */
 #include "port/space.h"
+#include "port/receiver.h"
 #include <string.h>
 
 void ptl_space_init(struct ptl_space *space)
 {
         *space = (struct ptl_space){0};
         ptl_table_init(&space->entries, sizeof(struct ptl_entry), (1u << PTL_NAME_INDEX_BITS) - 1);
+        ptl_table_init(&space->receivers, sizeof(struct ptl_receiver), 1u << PTL_NAME_INDEX_BITS);
 }
 
 int ptl_space_why_not(const struct ptl_space *space, ptl_port name)
@@ -53,6 +55,9 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
                 t->used++;
                 ptl_table_give(t, i);
         }
+        space->receivers.fresh = 1; /* the parent's ports are none here: their memory is used again */
+        space->receivers.used = 0;
+        space->receivers_free = NULL;
         if (!quiet) {
                 space->cells = NULL;
                 space->n_cells = 0;

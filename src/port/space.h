@@ -39,7 +39,10 @@ struct ptl_entry {
         uint8_t flags;
         uint16_t references; /* of the send, send-once or dead part */
         uint16_t released;   /* references to give back (RELEASE) */
-        uint32_t remote;     /* send, once: the right's number at the port's task; local once: its name */
+        union {
+                uint32_t remote; /* send, once: the right's number at the port's task; local once: its name */
+                uint32_t onces;  /* receive: send-once rights to it in this task */
+        };
         struct ptl_peer *peer; /* the port's task; NULL: this one */
         union {
                 struct ptl_receiver *receiver;
@@ -49,8 +52,15 @@ struct ptl_entry {
                         uint8_t under_way; /* no other references: the rights to have them back with */
                 };
         };
-        /* What was sent through this right, and what the receiver has taken of it. */
-        uint32_t sent, sent_units, taken, taken_units, limit_messages, limit_units;
+        /* What was sent through this right, and what the receiver has taken of it; receive: of this
+         * task's own sends. */
+        uint32_t sent, sent_units, taken, taken_units;
+        union {
+                struct {
+                        uint32_t limit_messages, limit_units;
+                };
+                uint64_t limit_bytes; /* receive: as it was asked for */
+        };
         ptl_port notify_dead;
         uint32_t pending_next; /* index; chain of entries with something to write to their peer */
 };
@@ -60,6 +70,8 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) <= 64, "a right c
 struct ptl_space {
         struct ptl_lock lock;
         struct ptl_table entries;
+        struct ptl_table receivers; /* memory for ports: what is free in it is chained */
+        struct ptl_receiver *receivers_free;
         struct ptl_queued *cells; /* free cells for small messages */
         uint32_t n_cells;
         struct ptl_peer *peers; /* all linked tasks */

@@ -81,7 +81,7 @@ static void give_up(struct ptl_task *task, const struct ptl_sending *s)
         if (!e || e->rights != PTL_RIGHT_SEND_ONCE || e->peer || e->remote != mine.port)
                 return;
         e->remote = PTL_NULL; /* a right of our own: what is sent through it goes nowhere */
-        mine.receiver->onces--;
+        ptl_receiver_entry(&task->space, mine.receiver)->onces--;
 }
 
 /* What a message on the reply port means. */

@@ -149,7 +149,7 @@ static void forget_once(struct ptl_task *task, struct ptl_entry *e)
                 struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
 
                 if (r)
-                        r->onces--;
+                        ptl_receiver_entry(&task->space, r)->onces--;
         }
         ptl_space_remove(&task->space, e);
         if (!peer)
@@ -192,7 +192,7 @@ static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry
 
         if (how == PTL_MAKE_SEND_ONCE) {
                 f.what = PTL_CARRY_OWN_ONCE;
-                e->receiver->onces++;
+                e->onces++;
         } else if (how == PTL_MOVE_SEND) {
                 ptl_right_drop(space, e, 1);
         }

@@ -5,9 +5,12 @@
 #include "task/carry.h"
 #include <string.h>
 
-static bool local_fits(const struct ptl_receiver *r, uint32_t units)
+static bool local_fits(const struct ptl_receiver *r, const struct ptl_entry *own, uint32_t units)
 {
-        return r->local < r->limit_messages && (!r->local || r->local_units + units <= r->limit_units);
+        uint32_t queued = own->sent - own->taken;
+
+        return queued < r->limit_messages &&
+               (!queued || own->sent_units - own->taken_units + units <= r->limit_units);
 }
 
 /* Room for what the message carries, before anything is taken from the sender. */
@@ -67,7 +70,7 @@ static void unmint(struct ptl_task *task, struct ptl_queued *q)
         q->reply = PTL_NULL;
         if (!e)
                 return;
-        ptl_receiver_of(&task->space, e->remote)->onces--;
+        ptl_space_entry(&task->space, e->remote)->onces--;
         ptl_space_remove(&task->space, e);
 }
 
@@ -111,6 +114,7 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
 int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool once,
                       struct ptl_sending *s)
 {
+        struct ptl_entry *own = ptl_receiver_entry(&task->space, receiver);
         uint32_t units = ptl_units(s->size);
         struct ptl_queued *q;
         bool left;
@@ -118,7 +122,7 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool on
 
         if (r)
                 return r;
-        left = !once && !local_fits(receiver, units);
+        left = !once && !local_fits(receiver, own, units);
         if (left && (!s->leave || receiver->left))
                 return PTL_E_FULL;
         r = local_message(task, s, &q);
@@ -126,8 +130,8 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool on
                 return r;
         if (!once) {
                 q->local_counted = true;
-                receiver->local++;
-                receiver->local_units += units;
+                own->sent++;
+                own->sent_units += units;
         }
         if (left) {
                 receiver->left = q->left = true;
@@ -153,7 +157,7 @@ int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_s
         r = ptl_local_send(task, receiver, true, s);
         if (r)
                 return r;
-        receiver->onces--;
+        ptl_receiver_entry(&task->space, receiver)->onces--;
         ptl_space_remove(&task->space, ptl_table_at(&task->space.entries, index));
         return 0;
 }

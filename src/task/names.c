@@ -57,15 +57,18 @@ static int ask_result(struct ptl_task *task, struct ptl_request *request)
 static int make_ticket(struct ptl_receiver *receiver)
 {
         PTL_NO_CANCEL;
+        struct ptl_receiver_more *more = ptl_receiver_more(receiver);
         uint32_t secret;
 
-        if (receiver->ticket)
+        if (!more)
+                return -ENOMEM;
+        if (more->ticket)
                 return 0;
         do {
                 if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
                         return -errno;
         } while (!secret);
-        receiver->ticket = (uint64_t)secret << 32 | receiver->name;
+        more->ticket = (uint64_t)secret << 32 | receiver->name;
         return 0;
 }
 
@@ -128,9 +131,9 @@ int ptl_name_publish(const char *name, ptl_port port)
                 r = make_ticket(e->receiver);
         if (r)
                 return leave(task, r);
-        body.ticket = e->receiver->ticket;
+        body.ticket = ptl_receiver_ticket(e->receiver);
         body.limit_messages = e->receiver->limit_messages;
-        body.limit_bytes = e->receiver->limit_bytes;
+        body.limit_bytes = e->limit_bytes;
         return leave(task, publish(task, name, &body, -EBADF));
 }
 
@@ -199,7 +202,7 @@ static int found_own(struct ptl_task *task, const struct ptl_sm_found *found, pt
         struct ptl_receiver *receiver = ptl_receiver_of(&task->space, (ptl_port)found->ticket);
         struct ptl_entry *e;
 
-        if (!receiver || receiver->ticket != found->ticket)
+        if (!receiver || ptl_receiver_ticket(receiver) != found->ticket)
                 return PTL_E_NOT_FOUND;
         e = ptl_space_entry(&task->space, receiver->name);
         if (e->references == PTL_REFERENCES_MAX)

@@ -51,11 +51,11 @@ int ptl_port_free(ptl_port port)
                 r = PTL_E_RIGHT;
         if (!r) {
                 ptl_names_watch_end(task, port);
-                if (e->receiver->ticket) /* those who claimed it already are to be told */
+                if (ptl_receiver_ticket(e->receiver)) /* those who claimed it already are to be told */
                         ptl_wait_catch_up(task);
                 e = ptl_space_entry(&task->space, port);
-                if (e->receiver->ticket)
-                        ptl_names_of_port_end(task, e->receiver->ticket);
+                if (ptl_receiver_ticket(e->receiver))
+                        ptl_names_of_port_end(task, ptl_receiver_ticket(e->receiver));
                 ptl_receiver_free(&task->space, e->receiver);
         }
         return leave(task, r);
@@ -97,11 +97,12 @@ int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
                         ret_status->peer_pid = e->peer->link.identity.pid;
                 if (e->rights & PTL_RIGHT_RECEIVE) {
                         struct ptl_receiver *receiver = e->receiver;
+                        struct ptl_set *set = ptl_receiver_set(receiver);
 
                         ret_status->queued = receiver->queued;
                         ret_status->limit_messages = receiver->limit_messages;
-                        ret_status->limit_bytes = receiver->limit_bytes;
-                        ret_status->set = receiver->set ? receiver->set->name : PTL_NULL;
+                        ret_status->limit_bytes = e->limit_bytes;
+                        ret_status->set = set ? set->name : PTL_NULL;
                         ret_status->received = receiver->received;
                 }
         }
@@ -240,8 +241,8 @@ int ptl_set_add(ptl_port set, ptl_port port)
         if (!r && set)
                 r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &s);
         if (!r && s)
-                ptl_set_join(s->set, e->receiver);
-        else if (!r && e->receiver->set)
+                r = ptl_set_join(s->set, e->receiver);
+        else if (!r && ptl_receiver_set(e->receiver))
                 ptl_set_leave(e->receiver);
         if (!r && e->receiver->head)
                 task->space.ready(&task->space, e->receiver);

@@ -95,7 +95,7 @@ static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struc
         struct ptl_peer *peer;
 
         if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
-                         w->pollable || receiver->descriptor >= 0 || ptl_trace_on || ptl_wait_tick_due(w)))
+                         w->pollable || ptl_trace_on || ptl_wait_tick_due(w)))
                 return NULL;
         peer = ptl_wait_frame(task, deadline);
         return PTL_LIKELY(!receiver->head) ? peer : NULL;

@@ -105,7 +105,7 @@ static void quiet(int fd)
 
 static struct ptl_queued *look_now(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
 {
-        quiet(want->receiver ? want->receiver->descriptor : want->set->descriptor);
+        quiet(want->receiver ? ptl_receiver_descriptor(want->receiver) : want->set->descriptor);
         return look(task, want, ret_from);
 }
 

@@ -20,6 +20,14 @@ struct ptl_task ptl_the_task;
 
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 
+static void raise_descriptors(const struct ptl_receiver_more *more)
+{
+        if (more->descriptor >= 0)
+                ptl_event_raise(more->descriptor);
+        if (more->set && more->set->descriptor >= 0)
+                ptl_event_raise(more->set->descriptor);
+}
+
 /* Called with the lock held: a queue has something, or its port is gone. */
 static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
 {
@@ -32,10 +40,8 @@ static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
         }
         if (PTL_UNLIKELY(task->wait.pollable))
                 ptl_event_raise(task->wait.kick);
-        if (PTL_UNLIKELY(receiver->descriptor >= 0))
-                ptl_event_raise(receiver->descriptor);
-        if (PTL_UNLIKELY(receiver->set && receiver->set->descriptor >= 0))
-                ptl_event_raise(receiver->set->descriptor);
+        if (PTL_UNLIKELY(receiver->more != NULL))
+                raise_descriptors(receiver->more);
 }
 
 static void on_room(struct ptl_space *space)
@@ -108,8 +114,10 @@ static void close_descriptors(struct ptl_space *space)
                 struct ptl_entry *e = ptl_table_at(&space->entries, i);
 
                 if (e->rights & PTL_RIGHT_RECEIVE) {
-                        ptl_close(e->receiver->descriptor);
-                        ptl_close(e->receiver->poll);
+                        if (e->receiver->more) {
+                                ptl_close(e->receiver->more->descriptor);
+                                ptl_close(e->receiver->more->poll);
+                        }
                 } else if (e->rights & PTL_RIGHT_SET) {
                         ptl_close(e->set->descriptor);
                         ptl_close(e->set->poll);
@@ -301,6 +309,7 @@ static void leave_locked(struct ptl_task *task)
                 ptl_task_unlink(task, task->space.peers);
         ptl_server_fini(task, false);
         free_names(&task->space);
+        ptl_receivers_fini(&task->space);
         ptl_call_left();
         ptl_wait_fini(&task->wait);
         while (task->space.cells) {

@@ -127,6 +127,7 @@ static int port_descriptor(struct ptl_task *task, int *event, int *poll, bool ha
 
 static int descriptor(struct ptl_task *task, ptl_port port, int *ret_fd)
 {
+        struct ptl_receiver_more *more;
         struct ptl_entry *e;
         int r;
 
@@ -141,9 +142,11 @@ static int descriptor(struct ptl_task *task, ptl_port port, int *ret_fd)
                 r = port_descriptor(task, &e->set->descriptor, &e->set->poll, true);
                 *ret_fd = e->set->poll;
         } else {
-                r = port_descriptor(task, &e->receiver->descriptor, &e->receiver->poll,
-                                    e->receiver->head != NULL);
-                *ret_fd = e->receiver->poll;
+                more = ptl_receiver_more(e->receiver);
+                if (!more)
+                        return -ENOMEM;
+                r = port_descriptor(task, &more->descriptor, &more->poll, e->receiver->head != NULL);
+                *ret_fd = more->poll;
         }
         return r;
 }

@@ -116,9 +116,11 @@ static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
 
 void ptl_wait_signal_receiver(struct ptl_task *task, struct ptl_receiver *r)
 {
+        const struct ptl_set *set = ptl_receiver_set(r);
+
         for (struct ptl_waiter *x = task->wait.waiters; x; x = x->next)
                 if (x->kind == PTL_WAITS_MESSAGE &&
-                    (x->want.receiver == r || (r->set && x->want.set == r->set))) {
+                    (x->want.receiver == r || (set && x->want.set == set))) {
                         if (ptl_receiver_of(&task->space, r->name) != r)
                                 x->want.receiver = NULL; /* it is being freed */
                         signal_waiter(task, x);
