@@ -58,7 +58,7 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
         uint32_t units;
 
         if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_on ||
-                         ptl_control_is_pending(peer) || !peer->hot))
+                         ptl_control_is_pending(peer) || !(reply ? peer->hot : peer->watched_open)))
                 return false;
         units = ptl_units(size);
         if (PTL_UNLIKELY(e->rights != PTL_RIGHT_SEND_ONCE &&

@@ -217,7 +217,9 @@ static int write_message(struct ptl_task *task, struct ptl_entry *e, struct ptl_
         if (PTL_LIKELY(!r))
                 ptl_link_bell(link);
         ptl_unlock(&link->lock);
-        if (PTL_UNLIKELY(!e->peer->watched_open) && ptl_link_state(link) == PTL_LINK_OPEN)
+        /* To be looked at from the time it opens; and where an answer is waited for it is polled. */
+        if (PTL_UNLIKELY(!e->peer->hot && (!e->peer->watched_open || s->reply_port)) &&
+            ptl_link_state(link) == PTL_LINK_OPEN)
                 task->space.opened(&task->space, e->peer);
         return r;
 }

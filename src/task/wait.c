@@ -398,6 +398,29 @@ static bool looked_lately(struct ptl_wait_state *w)
         return now - w->looked < LOOK_NS;
 }
 
+/* Links on which nothing came for long are armed and left alone until they ring. */
+static void age_links(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+
+        for (uint32_t i = 0; i < w->hot;) {
+                struct ptl_peer *peer = w->hot_peers[i];
+
+                if (++peer->idle < COLD_AFTER || w->hot == 1) {
+                        i++;
+                        continue;
+                }
+                arm(w, peer);
+                ptl_fence_seq_cst(); /* E3 */
+                if (is_ready(peer)) {
+                        peer->idle = 0;
+                        i++;
+                        continue;
+                }
+                cool(w, peer);
+        }
+}
+
 void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *w, struct ptl_want *want)
 {
         if (w->leader)
@@ -406,6 +429,7 @@ void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *w, struct 
         if (looked_lately(w))
                 return;
         collect(task, 0);
+        age_links(task); /* polling that always finds something never comes to it otherwise */
         if (!ptl_want_is_met(want))
                 drain_hot(task, want);
 }
@@ -558,29 +582,6 @@ static void disarm_hot(struct ptl_wait_state *w)
                 disarm(w->hot_peers[i]);
 }
 
-/* Links on which nothing came for long are armed and left alone until they ring. */
-static void age_links(struct ptl_task *task)
-{
-        struct ptl_wait_state *w = &task->wait;
-
-        for (uint32_t i = 0; i < w->hot;) {
-                struct ptl_peer *peer = w->hot_peers[i];
-
-                if (++peer->idle < COLD_AFTER || w->hot == 1) {
-                        i++;
-                        continue;
-                }
-                arm(w, peer);
-                ptl_fence_seq_cst(); /* E3 */
-                if (is_ready(peer)) {
-                        peer->idle = 0;
-                        i++;
-                        continue;
-                }
-                cool(w, peer);
-        }
-}
-
 static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time deadline)
 {
         struct ptl_wait_state *w = &task->wait;
@@ -649,8 +650,10 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         w->polled = false;
         if (PTL_UNLIKELY(w->heat_later))
                 heat_late(task);
-        if (++w->since_look % 8 == 0 && !looked_lately(w))
+        if (++w->since_look % 8 == 0 && !looked_lately(w)) {
                 collect(task, 0); /* whatever polling finds, newcomers and deaths are seen */
+                age_links(task);
+        }
         if (drain_hot(task, want))
                 return;
         if (spin || (w->how == PTL_WAIT_ADAPTIVE && !polled && w->hot && !polling_is_pointless(w))) {
