@@ -54,7 +54,7 @@ bool passport_check(int fd, const struct ptl_identity *who, struct ptl_task_id *
                 return false;
         if (pread(fd, &p, sizeof p, 0) != sizeof p || p.magic != MAGIC || p.size != sizeof p)
                 return false;
-        if (p.who.pid != who->pid || p.who.uid != who->uid || p.who.start_time != who->start_time)
+        if (!who->pid || p.who.pid != who->pid || p.who.uid != who->uid || p.who.start_time != who->start_time)
                 return false;
         *ret_id = p.who.task;
         return true;

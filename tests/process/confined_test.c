@@ -70,6 +70,8 @@ static const int server_calls[] = {
         /* running, leaving; telling that it is ready */
         SYS_accept4, SYS_getsockopt, SYS_pidfd_open, SYS_recvmsg, SYS_sendmsg, SYS_socketpair,
         SYS_fcntl, SYS_fstatfs, SYS_write, SYS_exit_group,
+        /* passports */
+        SYS_memfd_create, SYS_pread64,
 };
 
 /* How a program is loaded. */
