@@ -61,17 +61,22 @@ static void enter_no_proc(void)
  */
 static void enter_pids(void)
 {
-        int status;
+        int status, said[2];
         pid_t pid;
 
-        CHECK(unshare(CLONE_NEWPID) == 0);
+        CHECK(unshare(CLONE_NEWPID) == 0 && pipe2(said, O_CLOEXEC) == 0);
         pid = fork();
         CHECK(pid >= 0);
         if (pid == 0) {
                 CHECK_EQ(getpid(), 1);
+                close(said[1]);
+                CHECK_EQ(read(said[0], &status, 1), 0); /* both write into one socket: the PID first */
+                close(said[0]);
                 return;
         }
         peer_say(NULL, "%d", (int)pid);
+        close(said[0]);
+        close(said[1]);
         CHECK(waitpid(pid, &status, 0) == pid);
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
