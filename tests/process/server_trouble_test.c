@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tasks see when the server dies half-way through an introduction, when names and ids are
+ * disputed after a restart, and when disks and tables of descriptors are full. */
+#include "publisher.h"
+#include "server_raw.h"
+#include <sched.h>
+#include <sys/mount.h>
+
+/* ---- a server that dies between two packets ---- */
+
+/* This process plays the server; what comes after it is a true one, which the tasks start. */
+struct half {
+        int listener;
+        int owner, looker; /* connections */
+        struct peer owners, lookers;
+        struct ptl_server_msg publish, look_up;
+        int ends[2]; /* of the link that is being made */
+};
+
+static int half_listen(void)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
+        CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0);
+        return fd;
+}
+
+static struct ptl_server_msg half_hear(int connection, enum ptl_server_type type)
+{
+        struct raw raw = {.socket = connection, .fd = -EBADF};
+
+        CHECK(raw_receive(&raw));
+        CHECK_STR_EQ(ptl_server_type_name(raw.msg.type), ptl_server_type_name(type));
+        return raw.msg;
+}
+
+/* @fd: passed and closed, or none. */
+static void half_say(int connection, struct ptl_server_msg msg, int fd)
+{
+        char packet[PTL_SERVER_PACKET_MAX];
+        size_t size = ptl_server_msg_encode(&msg, packet);
+
+        CHECK_EQ(ptl_socket_send(connection, packet, size, &fd, fd >= 0), 0);
+        ptl_close(fd);
+}
+
+static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
+{
+        return (struct ptl_identity){
+                .task = {.high = 0x68616c66, .low = id},
+                .pid = peer->pid,
+                .uid = geteuid(),
+                .gid = getegid(),
+        };
+}
+
+static int half_welcome(struct half *h, const struct peer *peer, uint64_t id)
+{
+        struct ptl_server_msg welcome = {
+                .type = PTL_SM_WELCOME,
+                .welcome = {.protocol = PTL_SERVER_PROTOCOL, .you = half_identity(peer, id)},
+        };
+        int c = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC);
+
+        CHECK(c >= 0);
+        welcome.serial = half_hear(c, PTL_SM_HELLO).serial;
+        half_say(c, welcome, -1);
+        return c;
+}
+
+/* looks_up: finds "echo" and uses it, whatever servers do meanwhile. */
+PEER(looks_up)
+{
+        ptl_port echo = look_up("echo"), n = new_port();
+
+        OK(ptl_right_notify_dead(echo, n));
+        for (unsigned i = 0; i < 10; i++)
+                call_echo_of(echo, i * 1000, i);
+        check_empty(n);
+        CHECK_EQ(look_up("echo"), echo); /* one right, however often they were introduced */
+        peer_say(NULL, "used it");
+        peer_stay();
+}
+
+/* An owner has published, a looker has asked. */
+static struct half half_begin(void)
+{
+        struct ptl_server_msg done = {.type = PTL_SM_RESULT};
+        struct half h = {.listener = half_listen()};
+
+        peer_start(&h.owners, "echo", "echo", NULL);
+        h.owner = half_welcome(&h, &h.owners, 1);
+        h.publish = half_hear(h.owner, PTL_SM_PUBLISH);
+        done.serial = h.publish.serial;
+        half_say(h.owner, done, -1);
+        peer_start(&h.lookers, "looks_up", NULL);
+        h.looker = half_welcome(&h, &h.lookers, 2);
+        h.look_up = half_hear(h.looker, PTL_SM_LOOK_UP);
+        CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, h.ends) == 0);
+        return h;
+}
+
+static void half_tell_owner(struct half *h)
+{
+        struct ptl_server_msg msg = {
+                .type = PTL_SM_INTRODUCTION,
+                .introduction.peer = half_identity(&h->lookers, 2),
+        };
+
+        half_say(h->owner, msg, ptl_steal_fd(&h->ends[0]));
+}
+
+static void half_tell_looker(struct half *h)
+{
+        struct ptl_server_msg msg = {
+                .type = PTL_SM_FOUND,
+                .serial = h->look_up.serial,
+                .found = {.kind = PTL_SM_KIND_PORT,
+                          .link = 1,
+                          .owner = half_identity(&h->owners, 1),
+                          .ticket = h->publish.publish.ticket,
+                          .limit_bytes = h->publish.publish.limit_bytes,
+                          .limit_messages = h->publish.publish.limit_messages},
+        };
+
+        half_say(h->looker, msg, ptl_steal_fd(&h->ends[1]));
+}
+
+static void half_die(struct half *h)
+{
+        ptl_close(h->listener);
+        ptl_close(h->owner);
+        ptl_close(h->looker);
+        ptl_close(h->ends[0]);
+        ptl_close(h->ends[1]);
+}
+
+/* The looker got what it wanted, and the owner is there for others. */
+static void half_end(struct half *h)
+{
+        half_die(h);
+        peer_hear(&h->lookers, "used it");
+        call_echo(look_up("echo"));
+        peer_end(&h->lookers);
+        end_echo(&h->owners, look_up("echo"));
+}
+
+API_TEST(a_server_that_dies_before_an_introduction_is_asked_again)
+{
+        struct half h = half_begin();
+
+        half_end(&h);
+}
+
+API_TEST(a_server_that_dies_when_the_owner_alone_was_told_loses_nothing)
+{
+        struct half h = half_begin();
+
+        half_tell_owner(&h);
+        half_end(&h);
+}
+
+API_TEST(a_server_that_dies_when_both_were_told_is_not_missed)
+{
+        struct half h = half_begin();
+
+        half_tell_owner(&h);
+        half_tell_looker(&h);
+        half_end(&h);
+}
+
+/* ---- names and ids that two want ---- */
+
+static pid_t server_pid(void)
+{
+        struct ptl_server_status s;
+
+        OK(ptl_server_get_status(&s));
+        return s.server.pid;
+}
+
+static bool is_serving(pid_t pid)
+{
+        int fd = raw_try_connect(getenv("PORTOLAN_SOCKET"));
+        struct ucred who = {.pid = 0};
+        socklen_t size = sizeof who;
+
+        if (fd < 0)
+                return false;
+        CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0);
+        close(fd);
+        return who.pid == pid;
+}
+
+/* Another may take over at once: one that was started in the same moment, and found the first
+ * there. */
+static void kill_server(void)
+{
+        pid_t pid = server_pid();
+
+        CHECK(kill(pid, SIGKILL) == 0);
+        CHECK(tst_wait_until(!is_serving(pid), RAW_MS));
+}
+
+static void halt(pid_t pid)
+{
+        int status;
+
+        CHECK(kill(pid, SIGSTOP) == 0);
+        CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+}
+
+API_TEST(a_stopped_owner_keeps_its_name)
+{
+        struct peer peer;
+
+        start_publisher(&peer, "kept");
+        halt(peer.pid);
+        OUTCOME(ptl_name_publish("kept", new_port()), PTL_E_EXISTS);
+        OUTCOME(ptl_name_withdraw("kept"), PTL_E_NOT_FOUND);
+        CHECK(kill(peer.pid, SIGCONT) == 0);
+        peer_end(&peer);
+}
+
+/* A server that came back knows names when their owners have called: one that is stopped is too
+ * late. It loses the name, and nothing else; and it cannot take the name from who has it now. */
+API_TEST(an_owner_that_comes_too_late_loses_its_name_alone)
+{
+        struct peer peer;
+        ptl_port echo = start_echo(&peer, "disputed"), mine = new_port();
+
+        call_echo(echo);
+        halt(peer.pid);
+        kill_server();
+        OK(ptl_name_publish("disputed", mine));
+        CHECK(kill(peer.pid, SIGCONT) == 0);
+        call_echo(echo);
+        CHECK_EQ(look_up("disputed"), mine);
+        end_echo(&peer, echo);
+        CHECK_EQ(look_up("disputed"), mine); /* its end took nothing away */
+}
+
+static struct ptl_identity owner_of(const char *name)
+{
+        struct ptl_name_entry *e = NULL;
+        struct ptl_identity owner = {.pid = 0};
+        size_t n = 0;
+
+        OK(ptl_server_list_names(&e, &n));
+        for (size_t i = 0; i < n; i++)
+                if (!strcmp(e[i].name, name))
+                        owner = e[i].owner;
+        free(e);
+        return owner;
+}
+
+/* docs/protocol/server.md: an id that the server never gave out is believed. What the kernel
+ * attests is not: pid and start time are the stranger's own; and an id is never two tasks' at once.
+ */
+API_TEST(an_id_forged_after_a_restart_shows_who_forged_it)
+{
+        struct peer peer;
+        ptl_port echo = start_echo(&peer, "owned");
+        struct ptl_identity before = owner_of("owned"), after;
+        struct raw forger;
+
+        call_echo(echo);
+        halt(peer.pid);
+        kill_server();
+        OK(ptl_name_publish("other", new_port())); /* starts the next one */
+        forger = raw_connect();
+        raw_hello(&forger, before.task);
+        CHECK(raw_is_same(forger.me.task, before.task));
+        CHECK_EQ(forger.me.pid, getpid());
+        CHECK(forger.me.start_time != before.start_time || forger.me.pid != before.pid);
+        raw_expect(&forger, PTL_SM_RESULT,
+                   raw_ask_look_up(&forger, "owned", false)); /* it has no name */
+        CHECK_EQ(forger.msg.result.outcome, PTL_E_NOT_FOUND);
+        CHECK(kill(peer.pid, SIGCONT) == 0);
+        call_echo(echo); /* the link goes on */
+        CHECK(tst_wait_until((after = owner_of("owned")).pid == peer.pid, RAW_MS));
+        CHECK(!raw_is_same(after.task, before.task));
+        CHECK_EQ(after.start_time, before.start_time);
+        raw_close(&forger);
+        call_echo(echo);
+        end_echo(&peer, echo);
+}
+
+/* ---- two servers at once ---- */
+
+TEST(of_starters_racing_for_a_dead_servers_socket_one_serves)
+{
+        enum { STARTERS = 12 };
+        const char *path = tst_private_server();
+        const char *const argv[] = {"--socket", path, "--background", NULL};
+        pid_t pid = raw_server(path, NULL, NULL), starters[STARTERS], serving = 0;
+        struct raw raw;
+        int go[2], status;
+
+        CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+        CHECK_EQ(raw_try_connect(path), -ECONNREFUSED);
+        CHECK(pipe2(go, O_CLOEXEC) == 0);
+        for (int i = 0; i < STARTERS; i++) {
+                starters[i] = fork();
+                CHECK(starters[i] >= 0);
+                if (starters[i])
+                        continue;
+                close(go[1]);
+                CHECK_EQ(read(go[0], &status, 1), 0); /* all at once */
+                raw_exec(argv);
+        }
+        close(go[0]);
+        close(go[1]);
+        for (int i = 0; i < STARTERS; i++) {
+                CHECK(waitpid(starters[i], &status, 0) == starters[i]);
+                CHECK_EQ(status, 0);
+                raw = raw_task();
+                CHECK(!serving || raw.msg.welcome.server.pid == serving);
+                serving = raw.msg.welcome.server.pid;
+                raw_close(&raw);
+        }
+        CHECK(kill(serving, SIGTERM) == 0);
+        CHECK(tst_wait_until(access(path, F_OK) != 0, RAW_MS));
+}
+
+/* ---- a full disk ---- */
+
+static const char *mount_full_disk(void)
+{
+        static char folder[100];
+
+        if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0)
+                SKIP("only root can mount a disk of its own");
+        snprintf(folder, sizeof folder, "%s/disk", tst_temp_dir());
+        CHECK(mkdir(folder, 0700) == 0);
+        CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+        CHECK(mount("none", folder, "tmpfs", 0, "mode=700,size=64k,nr_inodes=1") == 0);
+        return folder;
+}
+
+static void fill_disk(const char *folder)
+{
+        char path[128], zeros[4096] = "";
+        int fd;
+
+        snprintf(path, sizeof path, "%s/file", folder);
+        fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        CHECK(fd >= 0);
+        while (write(fd, zeros, sizeof zeros) > 0)
+                ;
+        CHECK_EQ(errno, ENOSPC);
+        close(fd);
+}
+
+API_TEST(a_full_disk_is_no_server_and_one_that_fills_up_later_hurts_nobody)
+{
+        const char *folder = mount_full_disk();
+        ptl_port p = new_send_port(), echo;
+        struct peer peer;
+        char path[120];
+
+        snprintf(path, sizeof path, "%s/s", folder);
+        CHECK(setenv("PORTOLAN_SOCKET", path, 1) == 0);
+        CHECK_EQ(raw_run((const char *const[]){"--socket", path, NULL}), 1);
+        OUTCOME(ptl_name_publish("p", p), PTL_E_NO_SERVER);
+        put(p, "local");
+        take(p, "local");
+        CHECK(mount(NULL, folder, NULL, MS_REMOUNT, "size=64k,nr_inodes=3") == 0);
+        OK(ptl_name_publish("p", p));
+        fill_disk(folder);
+        echo = start_echo(&peer, "echo");
+        call_echo_of(echo, 3 << 20, 1); /* what messages need is not on that disk */
+        CHECK_EQ(look_up("p"), p);
+        end_echo(&peer, echo);
+}
+
+/* ---- full tables of descriptors ---- */
+
+enum { FEW = 40 };
+
+static int hogged[FEW];
+static struct rlimit before_hog;
+
+/* No descriptor is left to this process. */
+static void hog(void)
+{
+        CHECK(getrlimit(RLIMIT_NOFILE, &before_hog) == 0);
+        CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, before_hog.rlim_max}) == 0);
+        for (int i = 0; i < FEW && (hogged[i] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0; i++)
+                ;
+        CHECK_EQ(open("/dev/null", O_RDONLY | O_CLOEXEC), -1);
+        CHECK_EQ(errno, EMFILE);
+}
+
+static void unhog(void)
+{
+        for (int i = 0; i < FEW && hogged[i] >= 0; i++)
+                close(hogged[i]);
+        CHECK(setrlimit(RLIMIT_NOFILE, &before_hog) == 0);
+}
+
+API_TEST(a_task_without_descriptors_says_so_and_works_when_it_has_some)
+{
+        struct ptl_region *r = NULL;
+        ptl_port p = new_send_port();
+        struct ptl_identity me;
+        int fd = -1;
+
+        hog();
+        OUTCOME(ptl_name_publish("p", p), -EMFILE);
+        OUTCOME(ptl_task_identity(&me), -EMFILE);
+        OUTCOME(ptl_region_new(100, &r), -EMFILE);
+        OUTCOME(ptl_descriptor(p, &fd), -EMFILE);
+        put(p, "local");
+        take(p, "local");
+        unhog();
+        OK(ptl_name_publish("p", p));
+        OK(ptl_descriptor(p, &fd));
+        CHECK_EQ(look_up("p"), p);
+}
+
+/* full NAME: has no descriptors until the case speaks; then answers one request. */
+PEER(full)
+{
+        struct pollfd said = {.fd = 3, .events = POLLIN};
+        ptl_port p = new_port();
+        struct ptl_message m;
+
+        OK(ptl_name_publish(argv[1], p));
+        hog();
+        peer_say(NULL, "full");
+        while (poll(&said, 1, 0) == 0)
+                OUTCOME(ptl_receive(p, &m, ptl_after_ms(10)), PTL_E_TIMEOUT);
+        peer_hear(NULL, "go on");
+        unhog();
+        peer_say(NULL, "went on");
+        m = take_message(p);
+        OK(ptl_reply(&m, m.data, m.size));
+        ptl_message_release(&m);
+        peer_stay();
+}
+
+API_TEST(who_has_no_descriptors_cannot_be_met_and_can_be_later)
+{
+        struct peer peer;
+        ptl_port p = PTL_NULL;
+        size_t n = 0;
+
+        peer_start(&peer, "full", "full", NULL);
+        peer_hear(&peer, "full");
+        OK(ptl_name_look_up("full", &p, soon()));
+        OUTCOME(ptl_call(p, "x", 1, NULL, &n, soon()), PTL_E_DEAD);
+        OK(ptl_right_release(p));
+        peer_say(&peer, "go on");
+        peer_hear(&peer, "went on");
+        call_echo(look_up("full"));
+        peer_end(&peer);
+}
+
+static int count_descriptors(pid_t pid)
+{
+        char path[64];
+        int n = -2;
+        DIR *d;
+
+        snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+        CHECK((d = opendir(path)));
+        while (readdir(d))
+                n++;
+        closedir(d);
+        return n;
+}
+
+static pid_t start_poor_server(void)
+{
+        const char *const argv[] = {"--socket", getenv("PORTOLAN_SOCKET"), NULL};
+        pid_t pid = fork();
+        int fd;
+
+        CHECK(pid >= 0);
+        if (pid == 0) {
+                CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, FEW}) == 0);
+                raw_exec(argv);
+        }
+        CHECK(tst_wait_until((fd = raw_try_connect(argv[1])) >= 0, RAW_MS));
+        close(fd);
+        return pid;
+}
+
+API_TEST(a_server_without_descriptors_tells_who_looks_up_and_serves_later)
+{
+        pid_t server = start_poor_server();
+        ptl_port mine = new_port(), echo = PTL_NULL;
+        struct raw crowd[FEW];
+        struct peer peer;
+
+        peer_start(&peer, "publisher", "echo", NULL);
+        peer_hear(&peer, "published");
+        OK(ptl_name_publish("mine", mine));
+        for (int i = 0; i < FEW; i++)
+                crowd[i] = raw_connect();
+        CHECK(tst_wait_until(count_descriptors(server) >= FEW - 1, RAW_MS));
+        OUTCOME(ptl_name_look_up("echo", &echo, PTL_NOW), -EMFILE);
+        CHECK_EQ(look_up("mine"), mine);
+        for (int i = 0; i < FEW; i++)
+                raw_close(&crowd[i]);
+        CHECK(tst_wait_until(ptl_name_look_up("echo", &echo, PTL_NOW) == 0, RAW_MS));
+        peer_end(&peer);
+        OK(ptl_task_leave());
+        raw_stop(server);
+}
