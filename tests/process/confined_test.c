@@ -8,22 +8,12 @@
  * sanitizer, which makes calls of its own, there is nothing to see.
  */
 #include "roles.h"
+#include "sanitizer.h"
 #include "server_raw.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER true
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER false
-#endif
 
 #if defined(__x86_64__)
 
@@ -138,12 +128,6 @@ static void catch_forbidden(void)
         CHECK(sigaction(SIGSYS, &action, NULL) == 0);
 }
 
-static void need_no_sanitizer(void)
-{
-        if (HAS_SANITIZER)
-                SKIP("a sanitizer makes system calls of its own");
-}
-
 /* ---- the library ---- */
 
 static unsigned char data[LARGE], answer[LARGE];
@@ -241,7 +225,7 @@ API_TEST(the_library_needs_no_system_call_that_is_not_listed)
         struct peer echo, peer;
         ptl_port p;
 
-        need_no_sanitizer();
+        need_no_sanitizer("a sanitizer makes system calls of its own");
         p = start_echo(&echo, "echo");
         peer_start(&peer, "confined", NULL);
         peer_end(&peer);
@@ -276,7 +260,7 @@ API_TEST(where_all_is_set_up_three_system_calls_are_enough_for_messages)
         struct peer echo, peer;
         ptl_port p;
 
-        need_no_sanitizer();
+        need_no_sanitizer("a sanitizer makes system calls of its own");
         p = start_echo(&echo, "echo");
         peer_start(&peer, "steady", NULL);
         peer_end(&peer);
@@ -323,7 +307,7 @@ API_TEST(the_server_needs_no_system_call_that_is_not_listed)
         pid_t server;
         ptl_port p;
 
-        need_no_sanitizer();
+        need_no_sanitizer("a sanitizer makes system calls of its own");
         server = start_confined_server();
         p = start_echo(&echo, "echo");
         use_messages(p);

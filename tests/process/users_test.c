@@ -7,6 +7,7 @@
  * root can make these places: elsewhere the cases are skipped.
  */
 #include "roles.h"
+#include "sanitizer.h"
 #include "server_raw.h"
 #include <sched.h>
 #include <sys/mount.h>
@@ -394,7 +395,12 @@ API_TEST(a_dev_shm_of_a_mebibyte_limits_nothing)
         check_place_with("/dev/shm of a MiB", CLONE_NEWNS);
 }
 API_TEST(no_dev_shm_is_needed) { check_place_with("no /dev/shm", CLONE_NEWNS); }
-API_TEST(a_task_needs_no_proc) { check_place_with("no /proc", CLONE_NEWNS); }
+API_TEST(a_task_needs_no_proc)
+{
+        need_no_sanitizer("a sanitizer reads /proc");
+        check_place_with("no /proc", CLONE_NEWNS);
+}
+
 API_TEST(a_task_in_a_pid_name_space_has_the_servers_pid_for_it)
 {
         check_place_with("PIDs of its own", CLONE_NEWPID);
@@ -406,6 +412,7 @@ API_TEST(a_server_without_proc_knows_no_start_times_and_all_else)
         pid_t server, hosts_pid;
         struct peer host;
 
+        need_no_sanitizer("a sanitizer reads /proc");
         need(CLONE_NEWNS);
         server = start_server_in(CLONE_NEWNS, enter_no_proc);
         hosts_pid = start_host(&host, "host's user");
