@@ -46,6 +46,26 @@ static void half_say(int connection, struct ptl_server_msg msg, int fd)
         ptl_close(fd);
 }
 
+/* Field 22 of /proc/PID/stat. */
+static uint64_t start_time(pid_t pid)
+{
+        unsigned long long ticks = 0;
+        char path[64], text[1024];
+        const char *at;
+        FILE *f;
+        size_t n;
+
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        CHECK((f = fopen(path, "re")));
+        n = fread(text, 1, sizeof text - 1, f);
+        fclose(f);
+        text[n] = 0;
+        CHECK((at = strrchr(text, ')')));
+        CHECK(sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                     &ticks) == 1);
+        return ticks;
+}
+
 static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
 {
         return (struct ptl_identity){
@@ -53,7 +73,20 @@ static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
                 .pid = peer->pid,
                 .uid = geteuid(),
                 .gid = getegid(),
+                .start_time = start_time(peer->pid),
         };
+}
+
+/* One that names @owner, made by this process's user. */
+static int passport_of(const struct ptl_identity *owner)
+{
+        uint32_t head[2] = {0x53544c50, sizeof head + sizeof *owner};
+        int fd = memfd_create("portolan-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        CHECK(fd >= 0 && write(fd, head, sizeof head) == sizeof head);
+        CHECK(write(fd, owner, sizeof *owner) == sizeof *owner);
+        CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
+        return fd;
 }
 
 static int half_welcome(struct half *h, const struct peer *peer, uint64_t id)
@@ -66,7 +99,7 @@ static int half_welcome(struct half *h, const struct peer *peer, uint64_t id)
 
         CHECK(c >= 0);
         welcome.serial = half_hear(c, PTL_SM_HELLO).serial;
-        half_say(c, welcome, -1);
+        half_say(c, welcome, passport_of(&welcome.welcome.you));
         return c;
 }
 
@@ -254,18 +287,6 @@ static struct ptl_identity owner_of(const char *name)
                         owner = e[i].owner;
         free(e);
         return owner;
-}
-
-/* As the owner's, but for who shows it. */
-static int passport_of(const struct ptl_identity *owner)
-{
-        uint32_t head[2] = {0x53544c50, sizeof head + sizeof *owner};
-        int fd = memfd_create("portolan-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        CHECK(fd >= 0 && write(fd, head, sizeof head) == sizeof head);
-        CHECK(write(fd, owner, sizeof *owner) == sizeof *owner);
-        CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
-        return fd;
 }
 
 /* docs/protocol/server.md: a passport is worth something to the process that it names only. */
