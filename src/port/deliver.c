@@ -13,9 +13,10 @@ static int lie(struct ptl_peer *peer)
         return PTL_E_MALFORMED;
 }
 
+/* Nobody waits for a port that is gone (@r NULL): a want for a set has no receiver either. */
 static bool is_wanted(const struct ptl_want *want, const struct ptl_receiver *r)
 {
-        return want && (want->receiver == r || (want->set && want->set == ptl_receiver_set(r))) && !r->head;
+        return r && want && (want->receiver == r || (want->set && want->set == ptl_receiver_set(r))) && !r->head;
 }
 
 static bool block_is_valid(const struct ptl_frame_block *block)
