@@ -278,6 +278,10 @@ static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* acknowledged descriptors are room */
                 return;
         }
+        if (r == PTL_E_MALFORMED) {
+                link->lies++;
+                task->space.counters.lies++;
+        }
         if (r > 0)
                 ptl_task_unlink(task, peer);
 }
