@@ -133,8 +133,8 @@ static int check_sealed(int fd, int seals, uint64_t size, uint64_t blocks_bytes)
         struct stat st;
         int have = fcntl(fd, F_GET_SEALS);
 
-        if (have < 0)
-                return errno == EINVAL ? PTL_E_MALFORMED : -errno;
+        if (have < 0) /* EBADF: it was opened as a path only */
+                return errno == EINVAL || errno == EBADF ? PTL_E_MALFORMED : -errno;
         if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
                 return -errno;
         if ((have & seals) != seals || (unsigned long)fs.f_type != TMPFS_MAGIC ||
