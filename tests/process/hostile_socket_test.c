@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process/hostile_socket_test.c - a peer that says anything at all on the link's socket
+ *
+ * Packets that no task sends, in an order no task keeps, and descriptors of all that has one: as an
+ * outbox, as a doorbell, as a region.
+ */
+#define _GNU_SOURCE
+#include "link_raw.h"
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+
+/* ---- packets ---- */
+
+static void packet(struct link_raw *l, uint32_t magic, uint32_t type, uint32_t protocol,
+                   uint64_t value)
+{
+        struct ptl_link_msg msg = {magic, (uint16_t)type, (uint16_t)protocol, value};
+
+        link_raw_packet(l, &msg, sizeof msg, NULL, 0);
+}
+
+static void say_with_bells(struct link_raw *l, enum ptl_link_type type, uint64_t value, size_t n)
+{
+        int fds[PTL_SOCKET_FDS_MAX];
+
+        for (size_t i = 0; i < n; i++)
+                fds[i] = l->bell;
+        link_raw_say(l, type, value, fds, n);
+}
+
+static void tickets(struct link_raw *l, uint64_t first, size_t count, size_t n)
+{
+        say_with_bells(l, PTL_LM_DESCRIPTORS, ptl_link_msg_tickets(first, count), n);
+}
+
+static void nothing(struct link_raw *l) { CHECK(send(l->socket, "", 0, MSG_NOSIGNAL) == 0); }
+static void short_packet(struct link_raw *l)
+{
+        struct ptl_link_msg msg = ptl_link_msg(PTL_LM_ACKNOWLEDGE, 0);
+
+        link_raw_packet(l, &msg, sizeof msg - 1, NULL, 0);
+}
+static void long_packet(struct link_raw *l)
+{
+        struct ptl_link_msg msg[2] = {ptl_link_msg(PTL_LM_ACKNOWLEDGE, 0)};
+
+        link_raw_packet(l, msg, sizeof *msg + 1, NULL, 0);
+}
+static void longest_packet(struct link_raw *l)
+{
+        static char bytes[65536];
+
+        link_raw_packet(l, bytes, sizeof bytes, &l->bell, 1);
+}
+static void other_magic(struct link_raw *l)
+{
+        packet(l, ~PTL_LINK_MAGIC, PTL_LM_ACKNOWLEDGE, 1, 0);
+}
+static void type_0(struct link_raw *l) { packet(l, PTL_LINK_MAGIC, 0, 1, 0); }
+static void type_4(struct link_raw *l) { packet(l, PTL_LINK_MAGIC, 4, 1, 0); }
+static void bare_hello(struct link_raw *l) { packet(l, PTL_LINK_MAGIC, PTL_LM_HELLO, 1, 0); }
+static void hello_again(struct link_raw *l) { say_with_bells(l, PTL_LM_HELLO, 0, 2); }
+static void hello_of_version_2(struct link_raw *l)
+{
+        packet(l, PTL_LINK_MAGIC, PTL_LM_HELLO, 2, 0);
+}
+static void acknowledge_nothing(struct link_raw *l)
+{
+        link_raw_say(l, PTL_LM_ACKNOWLEDGE, 0, NULL, 0);
+}
+static void acknowledge_unsent(struct link_raw *l)
+{
+        link_raw_say(l, PTL_LM_ACKNOWLEDGE, 1, NULL, 0);
+}
+static void acknowledge_all(struct link_raw *l)
+{
+        link_raw_say(l, PTL_LM_ACKNOWLEDGE, UINT64_MAX, NULL, 0);
+}
+static void acknowledge_with_gift(struct link_raw *l)
+{
+        say_with_bells(l, PTL_LM_ACKNOWLEDGE, 0, 1);
+}
+static void no_tickets(struct link_raw *l) { tickets(l, 1, 0, 0); }
+static void ticket_0(struct link_raw *l) { tickets(l, 0, 1, 1); }
+static void ticket_2(struct link_raw *l) { tickets(l, 2, 1, 1); }
+static void ticket_twice(struct link_raw *l)
+{
+        tickets(l, 1, 1, 1);
+        tickets(l, 1, 1, 1);
+}
+static void eighteen_tickets(struct link_raw *l) { tickets(l, 1, 18, 18); }
+static void all_tickets(struct link_raw *l) { tickets(l, 1, 255, PTL_SOCKET_FDS_MAX); }
+static void as_many_as_may_be(struct link_raw *l)
+{
+        tickets(l, 1, 16, 16);
+        tickets(l, 17, 16, 16);
+}
+static void one_more_than_may_be(struct link_raw *l)
+{
+        as_many_as_may_be(l);
+        tickets(l, 33, 1, 1);
+}
+static void announced_in_vain(struct link_raw *l) { tickets(l, 1, 3, 0); }
+static void fewer_than_announced(struct link_raw *l) { tickets(l, 1, 3, 2); }
+static void more_than_announced(struct link_raw *l) { tickets(l, 1, 1, 17); }
+static void as_many_as_the_kernel_carries(struct link_raw *l)
+{
+        tickets(l, 1, 1, PTL_SOCKET_FDS_MAX);
+}
+
+static const struct packet_row {
+        const char *name;
+        void (*say)(struct link_raw *l);
+        enum verdict verdict;
+} packets[] = {
+        {"an empty packet",                nothing,                       ENDS },
+        {"a byte too short",               short_packet,                  LIE  },
+        {"a byte too long",                long_packet,                   LIE  },
+        {"64 KiB",                         longest_packet,                LIE  },
+        {"another magic",                  other_magic,                   LIE  },
+        {"type 0",                         type_0,                        LIE  },
+        {"type 4",                         type_4,                        LIE  },
+        {"a second HELLO, bare",           bare_hello,                    ENDS },
+        {"a second HELLO",                 hello_again,                   LIE  },
+        {"a HELLO of version 2",           hello_of_version_2,            ENDS },
+        {"nothing acknowledged",           acknowledge_nothing,           LIVES},
+        {"acknowledged what was not sent", acknowledge_unsent,            LIE  },
+        {"acknowledged all there can be",  acknowledge_all,               LIE  },
+        {"a descriptor with an answer",    acknowledge_with_gift,         LIE  },
+        {"no tickets",                     no_tickets,                    LIE  },
+        {"ticket 0",                       ticket_0,                      LIE  },
+        {"ticket 2 before 1",              ticket_2,                      LIE  },
+        {"ticket 1, twice",                ticket_twice,                  LIE  },
+        {"18 tickets",                     eighteen_tickets,              LIE  },
+        {"255 tickets",                    all_tickets,                   LIE  },
+        {"32 tickets",                     as_many_as_may_be,             LIVES},
+        {"33 tickets",                     one_more_than_may_be,          LIE  },
+        {"3 tickets, no descriptor",       announced_in_vain,             LIVES},
+        {"3 tickets, 2 descriptors",       fewer_than_announced,          LIVES},
+        {"1 ticket, 17 descriptors",       more_than_announced,           LIVES},
+        {"1 ticket, 253 descriptors",      as_many_as_the_kernel_carries, LIVES},
+};
+
+TEST(each_packet_that_no_task_sends_ends_its_link_and_no_other)
+{
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(packets); i++) {
+                struct link_raw l = link_raw_open();
+
+                link_raw_ping(&l);
+                packets[i].say(&l);
+                link_raw_judge(&l, packets[i].verdict, packets[i].name);
+        }
+        end_victim();
+}
+
+/* ---- descriptors ---- */
+
+enum { OUTBOX_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | 0x10 /* F_SEAL_FUTURE_WRITE */ };
+
+/* A memfd of an outbox's size with a good head, or -1 where there can be none. */
+static int memory(unsigned flags, int seals, off_t size, off_t reserved)
+{
+        struct ptl_outbox_head head = {
+                .magic = PTL_OUTBOX_MAGIC, .version = PTL_OUTBOX_VERSION, .size = PTL_OUTBOX_SIZE};
+        int fd = memfd_create("hostile", MFD_CLOEXEC | flags);
+
+        if (fd < 0)
+                return -1;
+        CHECK(ftruncate(fd, size) == 0);
+        if (reserved && fallocate(fd, 0, 0, reserved) != 0)
+                return ptl_close(fd), -1; /* huge pages: this machine keeps none */
+        CHECK(pwrite(fd, &head, 128, 0) == 128 || flags & MFD_HUGETLB);
+        CHECK(!seals || fcntl(fd, F_ADD_SEALS, seals) == 0);
+        return fd;
+}
+
+enum { WHOLE = PTL_OUTBOX_SIZE };
+
+static int unsealed(void) { return memory(MFD_ALLOW_SEALING, 0, WHOLE, WHOLE); }
+static int unsealable(void) { return memory(0, 0, WHOLE, WHOLE); }
+static int may_shrink(void)
+{
+        return memory(MFD_ALLOW_SEALING, OUTBOX_SEALS & ~F_SEAL_SHRINK, WHOLE, WHOLE);
+}
+static int sparse(void) { return memory(MFD_ALLOW_SEALING, OUTBOX_SEALS, WHOLE, 0); }
+static int too_small(void) { return memory(MFD_ALLOW_SEALING, OUTBOX_SEALS, 2048, 2048); }
+static int huge(void)
+{
+        return memory(MFD_ALLOW_SEALING | MFD_HUGETLB, OUTBOX_SEALS, 2 << 20, 2 << 20);
+}
+
+static int first_of(int fds[2])
+{
+        ptl_close(fds[1]);
+        return fds[0];
+}
+static int pipe_end(void)
+{
+        int fds[2];
+
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        return first_of(fds);
+}
+static int socket_end(void)
+{
+        int fds[2];
+
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+        return first_of(fds);
+}
+static int directory(void) { return open(tst_temp_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }
+static int path_only(void) { return open("/dev/null", O_PATH | O_CLOEXEC); }
+static int null_device(void) { return open("/dev/null", O_RDWR | O_CLOEXEC); }
+static int file(void) { return open(tst_temp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600); }
+static int counter(void) { return eventfd(0, EFD_CLOEXEC); } /* it blocks who reads it */
+static int full_counter(void)
+{
+        uint64_t last = UINT64_MAX - 1;
+        int fd = eventfd(0, EFD_CLOEXEC); /* it blocks who adds to it, too */
+
+        CHECK(write(fd, &last, sizeof last) == sizeof last);
+        return fd;
+}
+static int semaphore(void) { return eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE); }
+static int epoll(void) { return epoll_create1(EPOLL_CLOEXEC); }
+static int timer(void) { return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC); }
+
+static const struct thing {
+        const char *name;
+        int (*make)(void);
+        enum verdict outbox, bell;
+} things[] = {
+        {"memory without a seal",        unsealed,     LIE, LIE  },
+        {"memory that cannot be sealed", unsealable,   LIE, LIE  },
+        {"memory that may shrink",       may_shrink,   LIE, LIE  },
+        {"memory with holes",            sparse,       LIE, LIE  },
+        {"memory too small",             too_small,    LIE, LIE  },
+        {"huge pages",                   huge,         LIE, LIE  },
+        {"a pipe",                       pipe_end,     LIE, LIE  },
+        {"a socket",                     socket_end,   LIE, LIE  },
+        {"a folder",                     directory,    LIE, LIE  },
+        {"a path",                       path_only,    LIE, LIE  },
+        {"a device",                     null_device,  LIE, LIE  },
+        {"a file",                       file,         LIE, LIE  },
+        {"an eventfd",                   counter,      LIE, LIVES},
+        {"a full eventfd",               full_counter, LIE, LIVES},
+        {"a semaphore",                  semaphore,    LIE, LIVES},
+        {"an epoll set",                 epoll,        LIE, LIVES},
+        {"a timer",                      timer,        LIE, LIVES},
+};
+
+static void offer_outbox(const struct thing *thing, int fd)
+{
+        struct link_raw l = link_raw_find("victim");
+        int fds[2] = {fd, l.bell = counter()};
+
+        CHECK(link_raw_say(&l, PTL_LM_HELLO, 0, fds, 2));
+        link_raw_judge(&l, thing->outbox, thing->name);
+}
+
+/* The victim rings it, since we are armed: that must not block it, or hurt. */
+static void offer_bell(const struct thing *thing, int fd)
+{
+        struct link_raw l = link_raw_find("victim");
+
+        link_raw_hello(&l, fd);
+        if (thing->bell == LIVES)
+                for (uint32_t armed = 1; armed < 20; armed += 2) {
+                        /* relaxed: the victim may see it at any time */
+                        ptl_store_relaxed(&ptl_outbox_head(&l.mine)->bell.armed, armed);
+                        if (armed == 1)
+                                CHECK(link_raw_claim(&l, 1, l.ticket));
+                        link_raw_ping(&l);
+                }
+        link_raw_judge(&l, thing->bell, thing->name);
+}
+
+/* As a region, of which we say that it is as large as an outbox. */
+static void offer_region(const struct thing *thing, int fd)
+{
+        struct ptl_rich r = {
+                .n_regions = 1,
+                .regions[0] = {.fresh = 1, .how = PTL_REGION_VOLATILE, .size = WHOLE, .ticket = 1}
+        };
+        char body[64] __attribute__((aligned(8)));
+        struct link_raw l = link_raw_open();
+
+        ptl_rich_encode(&r, body);
+        CHECK(link_raw_descriptors(&l, 1, &fd, 1));
+        CHECK(link_raw_frame(&l, PTL_FRAME_RICH, (struct ptl_frame_head){.right = RIGHT}, body,
+                             (uint32_t)ptl_rich_head_size(0, 1)));
+        link_raw_judge(&l, LIE, thing->name);
+}
+
+static void with_each_thing(void (*offer)(const struct thing *thing, int fd))
+{
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(things); i++) {
+                int fd = things[i].make();
+
+                if (fd < 0)
+                        continue; /* huge pages, where there are none */
+                offer(&things[i], fd);
+                ptl_close(fd);
+        }
+        end_victim();
+}
+
+TEST(no_other_thing_is_taken_for_an_outbox) { with_each_thing(offer_outbox); }
+TEST(no_doorbell_blocks_who_rings_it) { with_each_thing(offer_bell); }
+TEST(no_other_thing_is_taken_for_a_region) { with_each_thing(offer_region); }
