@@ -108,16 +108,21 @@ static void parent_after_fork(void)
  * The child is a new task. The outboxes are not mapped in it (MADV_DONTFORK); descriptors it has copies
  * of are closed, so that they neither keep links alive nor haunt the parent's epoll set.
  */
-static void close_descriptors(struct ptl_space *space)
+static void close_descriptors(struct ptl_space *space, bool quiet)
 {
         for (uint32_t i = 1; i < space->entries.fresh; i++) {
                 struct ptl_entry *e = ptl_table_at(&space->entries, i);
 
                 if (e->rights & PTL_RIGHT_RECEIVE) {
-                        if (e->receiver->more) {
-                                ptl_close(e->receiver->more->descriptor);
-                                ptl_close(e->receiver->more->poll);
-                        }
+                        struct ptl_receiver_more *more = e->receiver->more;
+
+                        if (!more)
+                                continue;
+                        ptl_close(more->descriptor);
+                        ptl_close(more->poll);
+                        if (quiet)
+                                free(more);
+                        e->receiver->more = NULL;
                 } else if (e->rights & PTL_RIGHT_SET) {
                         ptl_close(e->set->descriptor);
                         ptl_close(e->set->poll);
@@ -142,7 +147,7 @@ static void forget_all(bool quiet)
         ptl_server_fini(task, true);
         ptl_wait_fini(&task->wait);
         ptl_regions_forked();
-        close_descriptors(&task->space);
+        close_descriptors(&task->space, quiet);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
         task->started = false;
