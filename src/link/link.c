@@ -76,12 +76,21 @@ void ptl_link_ring(struct ptl_link *link)
         link->bells_rung++;
 }
 
+void ptl_link_accuse(struct ptl_link *link)
+{
+        if (!link->accused)
+                shutdown(link->socket, SHUT_RDWR);
+        link->accused = true;
+}
+
 /* E5: our publication came before this look; the peer's HELLO comes before its first look at us. */
 void ptl_link_bell_introduced(struct ptl_link *link)
 {
         int r = ptl_link_state(link) == PTL_LINK_INTRODUCED ? ptl_link_input(link) : 0;
 
-        if (r > 0)
+        if (r == PTL_E_MALFORMED)
+                ptl_link_accuse(link);
+        else if (r > 0)
                 shutdown(link->socket, SHUT_RDWR); /* what was read is gone: the leader meets the end */
         if (link->peer.base && ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer))
                 ptl_link_ring(link);

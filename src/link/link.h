@@ -60,6 +60,7 @@ struct ptl_link {
         int inbox[PTL_LINK_DESCRIPTORS]; /* descriptors that came, by ticket modulo; -EBADF none */
         uint64_t frames_received, bells_heard, lies;
         uint32_t cpu; /* what we last published */
+        bool accused; /* ptl_link_accuse() */
 
         struct ptl_outbox mine, peer; /* peer.base NULL until OPEN */
         struct ptl_identity identity;
@@ -96,6 +97,9 @@ static inline enum ptl_link_state ptl_link_state(const struct ptl_link *link)
 
 /* Marks the link dead; closes nothing yet. */
 void ptl_link_kill(struct ptl_link *link);
+
+/* The peer's own words cannot be: the leader finds the socket shut, counts the lie and ends the link. */
+void ptl_link_accuse(struct ptl_link *link);
 
 /* Rings the peer's doorbell: one system call. */
 void ptl_link_ring(struct ptl_link *link);

@@ -42,6 +42,8 @@ static int write_frame(struct ptl_link *link, enum ptl_frame_kind kind,
         struct ptl_ring_slot slot;
         int r = ptl_ring_reserve(&link->tx, length, 0, &slot);
 
+        if (r == PTL_E_MALFORMED)
+                ptl_link_accuse(link);
         if (r)
                 return r;
         ptl_copy_shared(slot.body, body, length);

@@ -51,6 +51,10 @@ static int write_some(struct ptl_task *task, struct ptl_entry *e, const struct p
         ptl_ring_batch_publish(tx, &batch);
         count(task, e, messages, i);
         *sent += i;
+        if (PTL_UNLIKELY(r == PTL_E_MALFORMED)) {
+                ptl_link_accuse(&e->peer->link);
+                return PTL_E_DEAD;
+        }
         return r ? r : i < n ? PTL_E_FULL : 0;
 }
 

@@ -38,6 +38,15 @@ static int mint_reply(struct ptl_task *task, struct ptl_peer *peer, struct ptl_s
         return 0;
 }
 
+/* A reader that lies about how far it has read is as good as dead. */
+static int judge_room(struct ptl_link *link, int r)
+{
+        if (PTL_LIKELY(r != PTL_E_MALFORMED))
+                return r;
+        ptl_link_accuse(link);
+        return PTL_E_DEAD;
+}
+
 /* Room in the ring: in a larger level before the caller has to wait. */
 static int reserve(struct ptl_task *task, struct ptl_link *link, uint32_t length,
                    struct ptl_ring_slot *slot)
@@ -45,11 +54,11 @@ static int reserve(struct ptl_task *task, struct ptl_link *link, uint32_t length
         int r = ptl_ring_reserve(&link->tx, length, PTL_RING_RESERVE, slot);
 
         if (PTL_LIKELY(r != PTL_E_FULL))
-                return r;
+                return judge_room(link, r);
         if (!link->tx.peer_consumed || ptl_ring_grow(&link->tx))
                 return PTL_E_FULL;
         task->space.counters.rings_grown++;
-        return ptl_ring_reserve(&link->tx, length, PTL_RING_RESERVE, slot);
+        return judge_room(link, ptl_ring_reserve(&link->tx, length, PTL_RING_RESERVE, slot));
 }
 
 static void publish(struct ptl_link *link, const struct ptl_ring_slot *slot, enum ptl_frame_kind kind,

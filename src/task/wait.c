@@ -278,7 +278,7 @@ static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* acknowledged descriptors are room */
                 return;
         }
-        if (r == PTL_E_MALFORMED) {
+        if (r == PTL_E_MALFORMED || link->accused) {
                 link->lies++;
                 task->space.counters.lies++;
         }

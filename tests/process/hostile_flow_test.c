@@ -142,6 +142,7 @@ TEST(what_was_received_does_not_change_unless_it_was_asked_for_in_place)
                 struct health h;
 
                 CHECK(tst_wait_until(taken(&l) == i + 1, RAW_MS));
+                ask_health(); /* it has looked at it and remembers what it saw */
                 memset(data, 'b', LARGE);
                 h = ask_health();
                 CHECK_EQ(h.held_size, LARGE);
@@ -203,6 +204,30 @@ TEST(a_taken_word_is_believed_only_up_to_what_was_sent)
                 CHECK_ROW(i, &taken_rows[i], ask_health().talked == taken_rows[i].sent);
         }
         link_raw_judge(&l, LIVES, "taken");
+        end_victim();
+}
+
+static const struct consumed_row {
+        const char *name;
+        uint64_t consumed;
+} consumed_rows[] = {
+        {"a lap ahead",          (uint64_t)1 << 16},
+        {"half the range ahead", (uint64_t)1 << 63},
+        {"a word back",          (uint64_t)-8     },
+        {"all bits",             UINT64_MAX       },
+};
+
+TEST(a_consumed_word_that_no_reader_writes_ends_the_link)
+{
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(consumed_rows); i++) {
+                struct link_raw l = link_raw_open();
+
+                link_raw_ping(&l);
+                ptl_ring_consume(&l.rx, consumed_rows[i].consumed + (i ? 0 : (uint64_t)1 << 40));
+                talk(&l, NUMBER, UINT32_MAX);
+                link_raw_judge(&l, LIE, consumed_rows[i].name);
+        }
         end_victim();
 }
 
