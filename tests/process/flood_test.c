@@ -12,6 +12,7 @@
  *   FLOOD_ROUNDS    lines of time, and deaths, that are measured (7)
  *   FLOOD_REQUESTS  requests of the task that never reads (1000000)
  */
+#include "proc.h"
 #include "roles.h"
 #include "server_raw.h"
 #include <poll.h>
@@ -206,35 +207,19 @@ static double status_calls_per_s(void)
         return CALLS * 1e9 / (double)(ptl_now() - begun);
 }
 
-static long resident_kib(pid_t pid)
-{
-        char path[64], line[256];
-        long kib = -1;
-        FILE *f;
-
-        snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-        CHECK((f = fopen(path, "re")));
-        while (fgets(line, sizeof line, f))
-                if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-                        break;
-        fclose(f);
-        CHECK(kib >= 0);
-        return kib;
-}
-
 API_TEST(a_task_that_asks_without_end_and_never_reads_costs_the_server_little)
 {
         enum { BOUND_KIB = 4096 }; /* its quota of output is 1 MiB */
         pid_t server = server_status().server.pid;
         double before = status_calls_per_s(), during;
-        long memory = resident_kib(server), grown;
+        long memory = proc_resident_kib(server), grown;
         struct peer peer;
         long long sent;
 
         peer_start(&peer, "asker", NULL);
         sent = peer_hear_number(&peer);
         during = status_calls_per_s();
-        grown = resident_kib(server) - memory;
+        grown = proc_resident_kib(server) - memory;
         fprintf(stderr, "# %lld requests taken in, %ld KiB; others served at %.0f of %.0f a second\n", sent,
                 grown, during, before);
         CHECK(grown < tst_deadline_ms(BOUND_KIB)); /* sanitizers take more */

@@ -8,6 +8,7 @@
  *   MANY_LINKS        how many are idle (30)
  *   MANY_LINKS_WAIT   how the hub and the busy one wait: spin, block (else adaptive)
  */
+#include "proc.h"
 #include "roles.h"
 #include "task/task.h"
 #include <time.h>
@@ -250,28 +251,12 @@ static long sleeps_of(pid_t pid)
         return n;
 }
 
-static long ticks_of(pid_t pid)
-{
-        unsigned long user = 0, kernel = 0;
-        char path[32], text[512] = "";
-        FILE *f;
-
-        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        f = fopen(path, "re");
-        CHECK(f && fgets(text, sizeof text, f) && strrchr(text, ')'));
-        fclose(f);
-        CHECK_EQ(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                        &user, &kernel),
-                 2);
-        return (long)(user + kernel);
-}
-
 static long ticks_of_all(void)
 {
         long sum = 0;
 
         for (unsigned i = 0; i < n_links; i++)
-                sum += ticks_of(spokes[i].peer.pid);
+                sum += proc_ticks(spokes[i].peer.pid);
         return sum;
 }
 

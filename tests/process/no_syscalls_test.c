@@ -12,6 +12,7 @@
  * filter answers for the kernel that there is nothing.
  */
 #include "roles.h"
+#include "sanitizer.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -20,17 +21,6 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER true
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER false
-#endif
 
 enum { CLIENT, SERVER, SIDES };
 enum { KIND_CONFINE = 95, SMALL = 64, LARGE = 70000, BATCH = 32, MANY = 1000000, SECONDS = 15 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to processes in real life: storms of forks, orphans, exec, a library loaded twice or
  * unloaded, threads that end anywhere, and descriptors that somebody else keeps open. */
+#include "proc.h"
 #include "roles.h"
 #include "task/task.h"
 #include <dlfcn.h>
@@ -58,20 +59,6 @@ static void reap_short(unsigned i, pid_t pid)
         CHECK_EQ(status, i % 4 > 2 ? SIGKILL : 0);
 }
 
-static int count_descriptors(pid_t pid)
-{
-        char path[64];
-        int n = -2;
-        DIR *d;
-
-        snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-        CHECK((d = opendir(path)));
-        while (readdir(d))
-                n++;
-        closedir(d);
-        return n;
-}
-
 static uint32_t count_tasks(void)
 {
         struct ptl_server_status s;
@@ -89,7 +76,7 @@ API_TEST_TIMES(a_storm_of_forks_in_traffic_harms_nobody_and_leaves_nothing, 2)
         int fds;
 
         call_echo(echo);
-        fds = count_descriptors(peer.pid);
+        fds = proc_descriptors(peer.pid);
         t = start_thread(call_on_and_on, &echo);
         for (unsigned i = 0; i < STORM; i += AT_ONCE) {
                 for (unsigned k = 0; k < AT_ONCE; k++)
@@ -101,7 +88,7 @@ API_TEST_TIMES(a_storm_of_forks_in_traffic_harms_nobody_and_leaves_nothing, 2)
         __atomic_store_n(&stop, true, __ATOMIC_RELEASE);
         pthread_join(t, NULL);
         call_echo(echo);
-        CHECK(tst_wait_until(count_descriptors(peer.pid) == fds, 5000));
+        CHECK(tst_wait_until(proc_descriptors(peer.pid) == fds, 5000));
         CHECK(tst_wait_until(count_tasks() == 2, 5000));
         CHECK_EQ(statistics().links_dead, 0);
         CHECK_EQ(statistics().lies, 0);

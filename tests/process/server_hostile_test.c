@@ -2,6 +2,7 @@
 /* process/server_hostile_test.c - clients that do not read, flood, hoard, lie: harm to themselves
  * only */
 #define _GNU_SOURCE
+#include "proc.h"
 #include "server_raw.h"
 
 enum { FLOOD = 20000, CROWD = 100 };
@@ -207,22 +208,6 @@ static pid_t poor_server(rlim_t limit, uid_t uid)
         return pid;
 }
 
-static long cpu_ticks(pid_t pid)
-{
-        char path[32], text[512] = "";
-        unsigned long user = 0, kernel = 0;
-        FILE *f;
-
-        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        f = fopen(path, "re");
-        CHECK(f && fgets(text, sizeof text, f) && strrchr(text, ')'));
-        fclose(f);
-        CHECK_EQ(sscanf(strrchr(text, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-                        &user, &kernel),
-                 2);
-        return (long)(user + kernel);
-}
-
 TEST(without_descriptors_the_server_lets_clients_wait_and_does_not_spin)
 {
         pid_t pid = poor_server(32, geteuid());
@@ -235,10 +220,10 @@ TEST(without_descriptors_the_server_lets_clients_wait_and_does_not_spin)
         late = raw_connect();
         raw_send(&late, (struct ptl_server_msg){.type = PTL_SM_HELLO,
                                                 .hello.protocol = PTL_SERVER_PROTOCOL});
-        ticks = cpu_ticks(pid);
+        ticks = proc_ticks(pid);
         start = tst_now_ms();
         CHECK(poll(&(struct pollfd){late.socket, POLLIN, 0}, 1, 500) == 0);
-        CHECK((cpu_ticks(pid) - ticks) * 1000 / sysconf(_SC_CLK_TCK) < (tst_now_ms() - start) / 2);
+        CHECK((proc_ticks(pid) - ticks) * 1000 / sysconf(_SC_CLK_TCK) < (tst_now_ms() - start) / 2);
         for (int i = 0; i < 24; i++)
                 raw_close(&crowd[i]);
         CHECK(raw_receive(&late));
@@ -288,10 +273,10 @@ TEST(descriptors_that_the_kernel_does_not_take_yet_are_delivered_later)
         looker = raw_task();
         for (int i = 0; i < ASKED; i++)
                 raw_ask_introduce(&looker, owner.me.task);
-        ticks = cpu_ticks(pid);
+        ticks = proc_ticks(pid);
         CHECK(tst_wait_until(raw_has_input(&looker), RAW_MS));
         poll(NULL, 0, 300); /* it waits for us, without spinning */
-        CHECK((cpu_ticks(pid) - ticks) * 1000 / sysconf(_SC_CLK_TCK) < 150);
+        CHECK((proc_ticks(pid) - ticks) * 1000 / sysconf(_SC_CLK_TCK) < 150);
         while (found + refused < ASKED || introduced < found) {
                 CHECK(tst_wait_until(raw_has_input(&owner) || raw_has_input(&looker), RAW_MS));
                 if (raw_has_input(&owner)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What tasks see when the server dies half-way through an introduction, when names and ids are
  * disputed after a restart, and when disks and tables of descriptors are full. */
+#include "proc.h"
 #include "publisher.h"
 #include "server_raw.h"
 #include <sched.h>
@@ -46,26 +47,6 @@ static void half_say(int connection, struct ptl_server_msg msg, int fd)
         ptl_close(fd);
 }
 
-/* Field 22 of /proc/PID/stat. */
-static uint64_t start_time(pid_t pid)
-{
-        unsigned long long ticks = 0;
-        char path[64], text[1024];
-        const char *at;
-        FILE *f;
-        size_t n;
-
-        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        CHECK((f = fopen(path, "re")));
-        n = fread(text, 1, sizeof text - 1, f);
-        fclose(f);
-        text[n] = 0;
-        CHECK((at = strrchr(text, ')')));
-        CHECK(sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                     &ticks) == 1);
-        return ticks;
-}
-
 static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
 {
         return (struct ptl_identity){
@@ -73,7 +54,7 @@ static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
                 .pid = peer->pid,
                 .uid = geteuid(),
                 .gid = getegid(),
-                .start_time = start_time(peer->pid),
+                .start_time = proc_start_time(peer->pid),
         };
 }
 
@@ -488,20 +469,6 @@ API_TEST(who_has_no_descriptors_cannot_be_met_and_can_be_later)
         peer_end(&peer);
 }
 
-static int count_descriptors(pid_t pid)
-{
-        char path[64];
-        int n = -2;
-        DIR *d;
-
-        snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-        CHECK((d = opendir(path)));
-        while (readdir(d))
-                n++;
-        closedir(d);
-        return n;
-}
-
 static pid_t start_poor_server(void)
 {
         const char *const argv[] = {"--socket", getenv("PORTOLAN_SOCKET"), NULL};
@@ -530,7 +497,7 @@ API_TEST(a_server_without_descriptors_tells_who_looks_up_and_serves_later)
         OK(ptl_name_publish("mine", mine));
         for (int i = 0; i < FEW; i++)
                 crowd[i] = raw_connect();
-        CHECK(tst_wait_until(count_descriptors(server) >= FEW - 1, RAW_MS));
+        CHECK(tst_wait_until(proc_descriptors(server) >= FEW - 1, RAW_MS));
         OUTCOME(ptl_name_look_up("echo", &echo, PTL_NOW), -EMFILE);
         CHECK_EQ(look_up("mine"), mine);
         for (int i = 0; i < FEW; i++)
