@@ -198,7 +198,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         int r = 0;
 
         if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(g)) ||
-                         head->aux & 0x80000000u || (head->token && !ptl_right_is_granted(head->token)))) {
+                         ptl_message_is_odd(head->aux, head->token))) {
                 dismiss(peer, a);
                 return lie(peer);
         }

@@ -30,6 +30,12 @@ static inline void ptl_grant_arrived(struct ptl_grant *g, uint32_t units)
         g->arrived_units += units;
 }
 
+/* A kind or a reply right that no correct peer sends. */
+static inline bool ptl_message_is_odd(uint32_t kind, uint32_t reply)
+{
+        return kind & PTL_KIND_LIBRARY || (reply && !ptl_right_is_granted(reply));
+}
+
 static inline uint32_t ptl_plain_right(const struct ptl_ring_plain *p) { return (uint32_t)p->rights; }
 static inline uint32_t ptl_plain_token(const struct ptl_ring_plain *p) { return (uint32_t)(p->rights >> 32); }
 static inline uint32_t ptl_plain_kind(const struct ptl_ring_plain *p) { return (uint32_t)(p->counts >> 32); }
@@ -39,10 +45,9 @@ static inline uint32_t ptl_plain_kind(const struct ptl_ring_plain *p) { return (
 static inline struct ptl_grant *ptl_plain_grant(struct ptl_peer *peer, const struct ptl_ring_plain *p)
 {
         struct ptl_grant *g = ptl_grant_find(peer, ptl_plain_right(p));
-        uint32_t token = ptl_plain_token(p);
 
-        if (PTL_UNLIKELY(!g || !ptl_grant_may_arrive(g) || ptl_plain_kind(p) & 0x80000000u ||
-                         (token && !ptl_right_is_granted(token))))
+        if (PTL_UNLIKELY(!g || !ptl_grant_may_arrive(g) ||
+                         ptl_message_is_odd(ptl_plain_kind(p), ptl_plain_token(p))))
                 return NULL;
         return g;
 }
@@ -159,7 +164,7 @@ static inline bool ptl_plain_take_reply(struct ptl_peer *peer, uint32_t right, v
         size_t copied;
 
         if (PTL_UNLIKELY(!ptl_ring_peek_plain(&peer->link.rx, &p) || p.rights != right ||
-                         ptl_plain_kind(&p) & 0x80000000u))
+                         ptl_plain_kind(&p) & PTL_KIND_LIBRARY))
                 return false;
         copied = p.length < room ? p.length : room;
         ptl_copy_small(to, p.body, copied);

@@ -61,21 +61,21 @@ int ptl_ring_reserve_slow(struct ptl_ring_writer *w, uint32_t length, uint32_t r
 size_t ptl_ring_batch_run(struct ptl_ring_writer *w, struct ptl_ring_batch *batch,
                           const struct ptl_frame_head *head, const struct ptl_bytes *bodies, size_t n)
 {
-        uint64_t at = w->position, mask = w->size - 1, limit = w->limit - PTL_RING_WORD - PTL_RING_RESERVE;
+        uint64_t at = w->position, size = w->size, limit = w->limit;
         uint64_t rights = (uint64_t)head->token << 32 | head->right, aux = (uint64_t)head->aux << 32;
         uint32_t sequence = w->sequence;
         char *base = w->base;
         size_t i = 0;
 
-        if (!batch->count || w->limit < PTL_RING_WORD + PTL_RING_RESERVE)
+        if (!batch->count)
                 return 0;
         for (; i < n; i++) {
                 size_t length = bodies[i].size;
-                uint64_t offset = at & mask, room = PTL_FRAME_HEAD + length + 128, counts = aux | sequence;
-                char *frame = base + offset;
+                char *frame = base + (at & (size - 1));
+                uint64_t counts = aux | sequence;
                 _Atomic uint64_t *word;
 
-                if (at + room > limit || offset + room > mask + 1)
+                if (!ptl_ring_has_room(at, size, limit, length, PTL_RING_RESERVE))
                         break;
                 ptl_copy_small(frame + PTL_FRAME_HEAD, bodies[i].data, length);
                 ptl_copy_shared(frame + PTL_RING_WORD, &rights, sizeof rights);

@@ -36,14 +36,19 @@ static inline uint64_t ptl_ring_frame_room(uint64_t at, uint32_t length)
 PTL_MUST_CHECK int ptl_ring_reserve_slow(struct ptl_ring_writer *w, uint32_t length, uint32_t reserve,
                                          struct ptl_ring_slot *ret_slot);
 
-/* Is there room for the frame right here, by what is known of the reader? No line of its is looked at. */
+/* Is there room for a frame at @at? Two lines more than it: never less than ptl_ring_frame_room(). */
+static inline bool ptl_ring_has_room(uint64_t at, uint64_t size, uint64_t limit, size_t length,
+                                     uint32_t reserve)
+{
+        uint64_t offset = at & (size - 1), room = PTL_FRAME_HEAD + length + 128;
+
+        return PTL_LIKELY(at + room + PTL_RING_WORD + reserve <= limit && offset + room <= size);
+}
+
+/* ... at the tail, by what is known of the reader? No line of its is looked at. */
 static inline bool ptl_ring_fits(const struct ptl_ring_writer *w, uint32_t length, uint32_t reserve)
 {
-        uint64_t at = w->position, offset = at & (w->size - 1);
-        /* Two lines more than the frame: never less than ptl_ring_frame_room() */
-        uint64_t room = PTL_FRAME_HEAD + (uint64_t)length + 128;
-
-        return PTL_LIKELY(at + room + PTL_RING_WORD + reserve <= w->limit && offset + room <= w->size);
+        return ptl_ring_has_room(w->position, w->size, w->limit, length, reserve);
 }
 
 /* Where the body of a frame that fits goes. */

@@ -4,20 +4,6 @@
 #include "task/send.h"
 #include "task/window.h"
 
-/* How many of @messages the right's window has room for. */
-static size_t within_window(struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)
-{
-        uint32_t queued = e->sent - e->taken, units = e->sent_units - e->taken_units;
-        size_t i = 0;
-
-        for (; i < n && queued < e->limit_messages; i++, queued++) {
-                units += ptl_units(messages[i].size);
-                if (queued && units > e->limit_units)
-                        break;
-        }
-        return i;
-}
-
 static void count(struct ptl_task *task, struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
@@ -36,12 +22,12 @@ static int write_some(struct ptl_task *task, struct ptl_entry *e, const struct p
         const struct ptl_frame_head head = {.right = e->remote};
         struct ptl_ring_writer *tx = &e->peer->link.tx;
         struct ptl_ring_batch batch = {0};
-        size_t fit = within_window(e, messages, n), i = 0;
+        size_t fit = ptl_window_fitting(e, messages, n), i = 0;
         int r = 0;
 
         if (fit < n) {
                 ptl_window_refresh(e);
-                fit = within_window(e, messages, n);
+                fit = ptl_window_fitting(e, messages, n);
         }
         while (!r && i < fit) {
                 r = ptl_ring_batch_add(tx, &batch, &head, messages[i].data, (uint32_t)messages[i].size);

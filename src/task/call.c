@@ -199,7 +199,7 @@ int ptl_call(ptl_port port, const void *data, size_t size, void *answer, size_t 
 
 int ptl_outgoing_check(const struct ptl_outgoing *out)
 {
-        if (out->kind & 0x80000000u || out->leave > 1 || (out->n_rights && !out->rights) ||
+        if (out->kind & PTL_KIND_LIBRARY || out->leave > 1 || (out->n_rights && !out->rights) ||
             (out->n_regions && !out->regions))
                 return PTL_E_INVALID;
         if (out->n_rights > PTL_MESSAGE_RIGHTS_MAX || out->n_regions > PTL_MESSAGE_REGIONS_MAX)

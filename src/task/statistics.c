@@ -28,6 +28,7 @@ int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
                 return r;
         ptl_lock(&task->space.lock);
         *ret_statistics = task->space.counters;
+        ret_statistics->polls_won = task->wait.polls_won;
         ret_statistics->names = task->space.entries.used - task->space.internal;
         for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
                 ret_statistics->links++;

@@ -278,12 +278,13 @@ static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* acknowledged descriptors are room */
                 return;
         }
+        if (r < 0)
+                return; /* our own limits: it is tried again */
         if (r == PTL_E_MALFORMED || link->accused) {
                 link->lies++;
                 task->space.counters.lies++;
         }
-        if (r > 0)
-                ptl_task_unlink(task, peer);
+        ptl_task_unlink(task, peer);
 }
 
 static void event(struct ptl_task *task, const struct epoll_event *ev)
@@ -637,8 +638,8 @@ struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline)
         struct ptl_wait_state *w = &task->wait;
         struct ptl_peer *peer = w->how == PTL_WAIT_BLOCK ? NULL : ptl_wait_poll(w, deadline);
 
-        /* What was polled for in vain is told to adapt(), which the long way does. */
-        if (peer || w->polled || task->space.pending || task->space.lefts)
+        /* Who spins never sleeps; what was polled for in vain is told to adapt(): the long way does both. */
+        if (peer || w->polled || w->how == PTL_WAIT_SPIN || task->space.pending || task->space.lefts)
                 return peer;
         return sleep_for_frame(task, deadline);
 }

@@ -117,7 +117,10 @@ static inline void ptl_wait_tick(struct ptl_task *task, struct ptl_wait_state *w
 /* Counts a call that leaves the tick to the long way: is it time for that? */
 static inline bool ptl_wait_tick_due(struct ptl_wait_state *wait)
 {
-        return PTL_UNLIKELY(wait->since_look >= PTL_WAIT_CALLS - 1) || (wait->since_look++, false);
+        if (PTL_UNLIKELY(wait->since_look >= PTL_WAIT_CALLS - 1))
+                return true;
+        wait->since_look++;
+        return false;
 }
 
 /* The leader may sleep on assumptions that no longer hold (a new sender waits for room, a retry is due

@@ -23,6 +23,18 @@ void ptl_window_refresh(struct ptl_entry *e)
                 e->taken_units = (uint32_t)(seen >> 32);
 }
 
+size_t ptl_window_fitting(const struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)
+{
+        uint32_t queued = e->sent - e->taken, units = e->sent_units - e->taken_units;
+        size_t i = 0;
+
+        for (; i < n && ptl_window_admits(e, queued, units, ptl_units(messages[i].size)); i++) {
+                queued++;
+                units += ptl_units(messages[i].size);
+        }
+        return i;
+}
+
 bool ptl_window_has_room(struct ptl_entry *e, uint32_t units)
 {
         if (PTL_LIKELY(ptl_window_fits(e, units)))

@@ -30,6 +30,9 @@ enum ptl_frame_kind {
         PTL_FRAME_KINDS
 };
 
+/* Set in kinds of messages that are the library's own: notifications, which never travel. */
+#define PTL_KIND_LIBRARY 0x80000000u
+
 /* In the high byte of `kind` nothing; a frame's length is 24 bits. */
 #define PTL_FRAME_LENGTH_MAX ((1u << 24) - 1)
 

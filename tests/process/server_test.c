@@ -81,9 +81,13 @@ TEST(a_hello_of_another_shape_is_answered_with_version_too)
         use_server();
         raw = raw_connect();
         memcpy(packet, &head, sizeof head);
-        packet[sizeof head] = 99;   /* the protocol */
-        for (int i = 0; i < 3; i++) /* and it talks on: the answer comes all the same */
-                CHECK_EQ(ptl_socket_send(raw.socket, packet, sizeof packet, NULL, 0), 0);
+        packet[sizeof head] = 99; /* the protocol */
+        CHECK_EQ(ptl_socket_send(raw.socket, packet, sizeof packet, NULL, 0), 0);
+        for (int i = 0; i < 2; i++) { /* and it talks on: the answer comes all the same */
+                int r = ptl_socket_send(raw.socket, packet, sizeof packet, NULL, 0);
+
+                CHECK(r == 0 || r == -EPIPE); /* the server may have hung up by now */
+        }
         raw_expect_result(&raw, 5, PTL_E_VERSION);
         raw_expect_end(&raw);
 }
