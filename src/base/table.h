@@ -26,13 +26,17 @@ struct ptl_table {
 void ptl_table_init(struct ptl_table *table, size_t element_size, uint32_t limit);
 void ptl_table_fini(struct ptl_table *table);
 
-/* The element; NULL for 0 and for what does not exist. */
-static inline void *ptl_table_at(const struct ptl_table *table, uint32_t index)
+/* The element, where the caller knows its size; NULL for 0 and for what does not exist. */
+static inline void *ptl_table_at_sized(const struct ptl_table *table, uint32_t index, size_t element_size)
 {
         if (PTL_UNLIKELY(index == 0 || index >= table->length))
                 return NULL;
-        return table->chunks[index / PTL_TABLE_CHUNK] +
-               (size_t)(index % PTL_TABLE_CHUNK) * table->element_size;
+        return table->chunks[index / PTL_TABLE_CHUNK] + index % PTL_TABLE_CHUNK * element_size;
+}
+
+static inline void *ptl_table_at(const struct ptl_table *table, uint32_t index)
+{
+        return ptl_table_at_sized(table, index, table->element_size);
 }
 
 uint32_t ptl_table_take_fresh(struct ptl_table *table);

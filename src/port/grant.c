@@ -69,6 +69,34 @@ static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *r
         return g;
 }
 
+void ptl_grant_drop_spare(struct ptl_peer *peer)
+{
+        struct ptl_grant *g = peer->spare;
+
+        if (!g)
+                return;
+        peer->spare = NULL;
+        ptl_grant_detach(g);
+        ptl_table_give(&peer->granted, g->number);
+}
+
+struct ptl_grant *ptl_grant_fresh_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
+{
+        struct ptl_grant *g;
+        uint32_t index;
+
+        ptl_grant_drop_spare(peer);
+        index = ptl_table_take(&peer->granted);
+        g = ptl_table_at(&peer->granted, index);
+        if (PTL_UNLIKELY(!g))
+                return NULL;
+        g->number = index;
+        g->marks = 0;
+        g->peer = peer;
+        ptl_grant_attach(g, receiver);
+        return g;
+}
+
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
         struct ptl_grant *g = find_send(peer, receiver);

@@ -35,22 +35,19 @@ static inline void ptl_grant_show_taken(const struct ptl_grant *g)
         ptl_store_release(word, (uint64_t)g->taken_units << 32 | g->taken);
 }
 
-/* A send-once right to @receiver: its number, 0: the table is full. It has no window: nothing is counted. */
-static inline uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
+/* A send-once right to @receiver; NULL: the table is full. It has no window: nothing is counted. */
+PTL_ALWAYS_INLINE struct ptl_grant *ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
-        uint32_t index = ptl_table_take(&peer->granted);
-        struct ptl_grant *g = ptl_table_at(&peer->granted, index);
+        struct ptl_grant *g = peer->spare;
 
-        if (PTL_UNLIKELY(!g))
-                return 0;
-        g->number = index;
+        if (PTL_LIKELY(g && g->receiver == receiver))
+                peer->spare = NULL;
+        else if (!(g = ptl_grant_fresh_once(peer, receiver)))
+                return NULL;
         g->kind = PTL_GRANT_ONCE;
-        g->marks = 0;
         g->references = 1;
         g->serial++;
-        g->peer = peer;
-        ptl_grant_attach(g, receiver);
-        return ptl_grant_right(g);
+        return g;
 }
 
 /* Ends a grant: the index is free, what still arrives through it is destroyed. */
@@ -69,6 +66,20 @@ static inline void ptl_grant_free(struct ptl_grant *g)
                 return; /* the holder chooses when this index is used again */
         g->generation++;
         ptl_table_give(&g->peer->granted, ptl_right_index(g->number));
+}
+
+/* The answer to a call came through @g, which is used up: kept for the next call on that port. */
+static inline void ptl_grant_answered(struct ptl_grant *g)
+{
+        struct ptl_peer *peer = g->peer;
+
+        if (PTL_UNLIKELY(g->marks || peer->spare)) {
+                ptl_grant_free(g);
+                return;
+        }
+        g->kind = PTL_GRANT_FREE;
+        g->generation++;
+        peer->spare = g;
 }
 
 /* The program has dequeued a message of @units that came through it. */

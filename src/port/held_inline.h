@@ -5,8 +5,8 @@
 
 static inline struct ptl_held *ptl_held_at(struct ptl_peer *peer, uint32_t right)
 {
-        return ptl_table_at(ptl_right_is_claimed(right) ? &peer->claims : &peer->held,
-                            ptl_right_index(right));
+        return ptl_table_at_sized(ptl_right_is_claimed(right) ? &peer->claims : &peer->held,
+                                  ptl_right_index(right), sizeof(struct ptl_held));
 }
 
 /* A name for @right, which @held then knows; PTL_NULL: full. */

@@ -93,6 +93,7 @@ void ptl_peer_died(struct ptl_peer *peer)
         ptl_peer_ref(peer);
         ptl_link_kill(&peer->link);
         drop_pending(peer);
+        ptl_grant_drop_spare(peer);
         release_granted(&peer->granted);
         release_granted(&peer->claimed);
         kill_held(peer, &peer->held);

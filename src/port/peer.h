@@ -52,6 +52,7 @@ struct ptl_peer {
         struct ptl_peer *next; /* all peers of the task */
         uint32_t references;   /* the task's list, entries, queued and held messages */
         struct ptl_table granted, claimed; /* struct ptl_grant */
+        struct ptl_grant *spare; /* of `granted`: a reply right used up, still in its port's list; NULL: none */
         struct ptl_table held;             /* struct ptl_held, index chosen by the peer */
         struct ptl_table claims;           /* struct ptl_held, index chosen by us */
         uint32_t pending_grants[2];        /* heads: granted, claimed */
@@ -97,12 +98,18 @@ void ptl_peer_died(struct ptl_peer *peer);
  * granted once per port and peer and counted. (ptl_grant_once, _free, _taken: port/grant_inline.h.) */
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver);
 
+/* A fresh index for a send-once right to @receiver; NULL: the table is full. */
+struct ptl_grant *ptl_grant_fresh_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
+
+/* The spare index is free as any other. */
+void ptl_grant_drop_spare(struct ptl_peer *peer);
+
 /* The grant a frame names, or NULL. */
 static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t right)
 {
         bool claimed = ptl_right_is_claimed(right);
         struct ptl_grant *g =
-                ptl_table_at(claimed ? &peer->claimed : &peer->granted, ptl_right_index(right));
+                ptl_table_at_sized(claimed ? &peer->claimed : &peer->granted, ptl_right_index(right), sizeof *g);
 
         if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_FREE ||
                          (g->generation & 0xfff) != ptl_right_generation(right)))
@@ -127,6 +134,12 @@ void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);
 static inline uint32_t ptl_grant_right(const struct ptl_grant *grant)
 {
         return (uint32_t)(grant->generation & 0xfff) << 20 | grant->number;
+}
+
+/* ... 0: there is none */
+static inline uint32_t ptl_grant_number(const struct ptl_grant *grant)
+{
+        return grant ? ptl_grant_right(grant) : 0;
 }
 
 /* --- what we hold (port/held.c) --- */

@@ -151,25 +151,25 @@ static inline bool ptl_plain_take(struct ptl_peer *peer, const struct ptl_receiv
 }
 
 /**
- * ptl_plain_take_reply - the next frame, if it is the plain answer through the send-once right @right
+ * ptl_plain_take_reply - the next frame, if it is the plain answer through the send-once right @g
  * @room:     of @to
  * @ret_size: filled on success: the answer's, of which at most @room bytes were copied
  *
  * The right is used up.
  */
-static inline bool ptl_plain_take_reply(struct ptl_peer *peer, uint32_t right, void *to, size_t room,
+static inline bool ptl_plain_take_reply(struct ptl_peer *peer, struct ptl_grant *g, void *to, size_t room,
                                         size_t *ret_size)
 {
         struct ptl_ring_plain p;
         size_t copied;
 
-        if (PTL_UNLIKELY(!ptl_ring_peek_plain(&peer->link.rx, &p) || p.rights != right ||
-                         ptl_plain_kind(&p) & PTL_KIND_LIBRARY))
+        if (PTL_UNLIKELY(!ptl_ring_peek_plain(&peer->link.rx, &p) || p.rights != ptl_grant_right(g) ||
+                         g->kind != PTL_GRANT_ONCE || ptl_plain_kind(&p) & PTL_KIND_LIBRARY))
                 return false;
         copied = p.length < room ? p.length : room;
         ptl_copy_small(to, p.body, copied);
         *ret_size = p.length;
-        ptl_grant_free(ptl_table_at(&peer->granted, ptl_right_index(right)));
+        ptl_grant_answered(g);
         ptl_plain_leave(&peer->link, &p);
         return true;
 }

@@ -129,10 +129,11 @@ static void kill_grants(struct ptl_receiver *r)
         while (r->grants) {
                 struct ptl_grant *g = r->grants;
 
-                *g->prev = g->next;
-                if (g->next)
-                        g->next->prev = g->prev;
-                g->receiver = NULL;
+                if (g->kind == PTL_GRANT_FREE) {
+                        ptl_grant_drop_spare(g->peer); /* nobody holds it */
+                        continue;
+                }
+                ptl_grant_detach(g);
                 ptl_grant_mark(g, PTL_MARK_DEAD);
                 ptl_control_flush(g->peer);
         }

@@ -39,6 +39,7 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
 
         t->free = 0;
         t->used = 0;
+        space->spare = NULL; /* it has no rights: given back with the others */
         /* Downwards, so that low indices are given out first again. */
         for (uint32_t i = t->fresh - 1; i > 0; i--) {
                 struct ptl_entry *e = ptl_table_at(t, i);

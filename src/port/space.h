@@ -70,6 +70,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) <= 64, "a right c
 struct ptl_space {
         struct ptl_lock lock;
         struct ptl_table entries;
+        struct ptl_entry *spare; /* freed last and made ready for the next name; NULL: none */
         struct ptl_table receivers; /* memory for ports: what is free in it is chained */
         struct ptl_receiver *receivers_free;
         struct ptl_queued *cells; /* free cells for small messages */
@@ -104,7 +105,7 @@ static inline uint32_t ptl_name_index(ptl_port name)
 /* The entry, if the name is alive; else NULL. */
 static inline struct ptl_entry *ptl_space_entry(const struct ptl_space *space, ptl_port name)
 {
-        struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
+        struct ptl_entry *e = ptl_table_at_sized(&space->entries, ptl_name_index(name), sizeof *e);
 
         if (PTL_UNLIKELY(!e || e->generation != name >> PTL_NAME_INDEX_BITS || !e->rights))
                 return NULL;
@@ -133,19 +134,37 @@ static inline ptl_port ptl_entry_name(const struct ptl_entry *entry)
         return (ptl_port)entry->generation << PTL_NAME_INDEX_BITS | entry->index;
 }
 
+/* What every name begins with: no rights yet, one reference. */
+static inline void ptl_entry_clear(struct ptl_entry *entry, uint32_t index, uint32_t generation)
+{
+        *entry = (struct ptl_entry){.index = index, .generation = (uint16_t)generation, .references = 1};
+}
+
+/* An entry that is nobody's, cleared; NULL at the table's limit. */
+static inline struct ptl_entry *ptl_space_vacant(struct ptl_space *space)
+{
+        struct ptl_entry *e = space->spare;
+        uint32_t index;
+
+        space->spare = NULL;
+        if (PTL_LIKELY(e != NULL))
+                return e;
+        index = ptl_table_take(&space->entries);
+        e = ptl_table_at(&space->entries, index);
+        if (e)
+                ptl_entry_clear(e, index, e->generation);
+        return e;
+}
+
 /* A new entry with @rights and one reference, everything else zero; PTL_NULL at the table's limit. */
 static inline ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights,
                                         struct ptl_entry **ret_entry)
 {
-        uint32_t index = ptl_table_take(&space->entries);
-        struct ptl_entry *e = ptl_table_at(&space->entries, index);
+        struct ptl_entry *e = ptl_space_vacant(space);
 
         if (PTL_UNLIKELY(!e))
                 return PTL_NULL;
-        *e = (struct ptl_entry){.index = index,
-                                .generation = e->generation,
-                                .rights = (uint8_t)rights,
-                                .references = 1};
+        e->rights = (uint8_t)rights;
         if (ret_entry)
                 *ret_entry = e;
         return ptl_entry_name(e);
@@ -156,9 +175,15 @@ static inline void ptl_space_remove(struct ptl_space *space, struct ptl_entry *e
 {
         uint32_t index = entry->index;
 
-        entry->rights = 0;
-        entry->flags = 0;
-        entry->receiver = NULL;
-        entry->generation = (entry->generation + 1) % PTL_NAME_GENERATIONS;
-        ptl_table_give(&space->entries, index);
+        ptl_entry_clear(entry, index, (entry->generation + 1u) % PTL_NAME_GENERATIONS);
+        if (PTL_LIKELY(!space->spare))
+                space->spare = entry;
+        else
+                ptl_table_give(&space->entries, index);
+}
+
+/* Names that are given out. */
+static inline uint32_t ptl_space_names(const struct ptl_space *space)
+{
+        return space->entries.used - (space->spare != NULL);
 }

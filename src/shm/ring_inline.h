@@ -137,6 +137,29 @@ static inline void ptl_ring_write_small(struct ptl_ring_writer *w, const char *d
         ptl_copy_small(body, data, length < polled ? length : polled);
 }
 
+/* Would a frame of @length lie within a line? */
+static inline bool ptl_ring_fits_line(const struct ptl_ring_writer *w, uint32_t length)
+{
+        enum { LINE = 64 };
+
+        return (w->position & (LINE - 1)) + PTL_FRAME_HEAD + length <= LINE;
+}
+
+/* All of a frame that fits, within a line: no order in which it is stored is better than another. */
+static inline void ptl_ring_write_line(struct ptl_ring_writer *w, const void *data, uint32_t length,
+                                       uint32_t right, uint32_t token)
+{
+        uint64_t at = w->position, end = ptl_frame_end(at, length);
+        _Atomic uint64_t *words = ptl_ring_word_at(w, at);
+
+        ptl_ring_clear_tail(w, end); /* I1: before the word that leads there */
+        ptl_copy_small(words + PTL_FRAME_HEAD / sizeof *words, data, length);
+        ptl_ring_put_word(words + 1, right, token);
+        ptl_ring_put_word(words + 2, w->sequence++, 0);
+        w->position = end;
+        ptl_store_release(words, ptl_frame_word(at, length, PTL_FRAME_INLINE)); /* E1 */
+}
+
 /* Head and publication of a frame that fits, whose body is written and whose tail is clear. */
 static inline void ptl_ring_publish_here(struct ptl_ring_writer *w, enum ptl_frame_kind kind, uint32_t length,
                                          const struct ptl_frame_head *head)

@@ -165,17 +165,22 @@ static inline int call(struct ptl_task *task, ptl_port port, const void *data, s
 {
         size_t room = *answer_size;
         struct ptl_peer *peer = NULL;
-        uint32_t minted = 0;
+        struct ptl_grant *minted = NULL;
+        uint32_t right; /* its number: what was minted may be gone when the long way asks */
         int r = reply_port(task);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted, &peer)))
+        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted, &peer))) {
                 r = call_long(task, port, data, size, answer, answer_size, deadline);
-        else if (PTL_UNLIKELY(!ptl_quick_receive_reply(task, hold(peer), minted, mine.receiver, answer, room,
-                                                       answer_size, deadline)))
-                r = answer_long(task, peer, minted, answer, answer_size, deadline);
-        let_go(peer);
+        } else {
+                right = ptl_grant_right(minted);
+                ptl_peer_ref(peer);
+                if (PTL_UNLIKELY(!ptl_quick_receive_reply(task, peer, minted, mine.receiver, answer, room,
+                                                          answer_size, deadline)))
+                        r = answer_long(task, peer, right, answer, answer_size, deadline);
+                ptl_peer_unref(peer);
+        }
         return PTL_UNLIKELY(r) ? r : *answer_size > room ? PTL_E_TOO_BIG : 0;
 }
 
@@ -234,10 +239,14 @@ static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending
                         struct ptl_message *reply, ptl_time deadline)
 {
         struct ptl_want want = {.in_place = in_place, .fill = reply};
+        struct ptl_grant *minted = NULL;
         struct ptl_queued *q;
         bool quick = !s->extras && !s->kind &&
-                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &s->minted, &s->minted_peer);
+                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted, &s->minted_peer);
         int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
+
+        if (quick)
+                s->minted = ptl_grant_right(minted);
 
         if (r)
                 return r;

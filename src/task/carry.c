@@ -88,7 +88,7 @@ static uint32_t grant(struct ptl_peer *peer, struct ptl_receiver *receiver, stru
                       bool once)
 {
         f->what = once ? PTL_CARRY_ONCE : PTL_CARRY_SEND;
-        f->right = once ? ptl_grant_once(peer, receiver) : ptl_grant_send(peer, receiver);
+        f->right = once ? ptl_grant_number(ptl_grant_once(peer, receiver)) : ptl_grant_send(peer, receiver);
         f->limit_messages = receiver->limit_messages;
         f->limit_units = receiver->limit_units;
         return f->right;

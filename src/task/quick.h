@@ -29,8 +29,11 @@ static inline void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, 
         ptl_peer_unref(peer);
 }
 
-static inline void ptl_quick_write_body(struct ptl_link *link, const void *data, uint32_t size)
+/* More than a line; a function of its own, so that what calls it needs no frame for it. */
+static __attribute__((noinline)) void ptl_quick_write_lines(struct ptl_link *link, const void *data,
+                                                            uint32_t size, uint32_t right, uint32_t token)
 {
+        const struct ptl_frame_head head = {.right = right, .token = token};
         struct ptl_ring_writer *tx = &link->tx;
 
         if (size <= PTL_RING_SMALL) {
@@ -39,21 +42,31 @@ static inline void ptl_quick_write_body(struct ptl_link *link, const void *data,
                 ptl_link_copy(link, ptl_ring_body(tx), data, size);
                 ptl_ring_clear_tail(tx, ptl_frame_end(tx->position, size)); /* I1 */
         }
+        ptl_ring_publish_here(tx, PTL_FRAME_INLINE, size, &head);
+}
+
+PTL_ALWAYS_INLINE void ptl_quick_write(struct ptl_link *link, const void *data, uint32_t size, uint32_t right,
+                                       uint32_t token)
+{
+        if (ptl_ring_fits_line(&link->tx, size))
+                ptl_ring_write_line(&link->tx, data, size, right, token);
+        else
+                ptl_quick_write_lines(link, data, size, right, token);
 }
 
 /**
  * ptl_quick_send - a plain message
  * @reply:      a send-once right to this is minted and goes with it; NULL: none
- * @ret_minted: filled on success if @reply is given: that right's number
+ * @ret_minted: filled on success if @reply is given: that right
  * @ret_peer:   and whose it is; borrowed
  */
 PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, const void *data, size_t size,
-                                  struct ptl_receiver *reply, uint32_t *ret_minted,
+                                  struct ptl_receiver *reply, struct ptl_grant **ret_minted,
                                   struct ptl_peer **ret_peer)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, port);
         struct ptl_peer *peer = e ? e->peer : NULL;
-        struct ptl_frame_head head;
+        struct ptl_grant *minted = NULL;
         struct ptl_link *link;
         uint32_t units;
 
@@ -66,21 +79,18 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
                 return false;
         link = &peer->link;
         ptl_lock(&link->lock);
-        head.right = e->remote;
-        head.token = head.aux = 0;
         if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
                          !ptl_ring_fits(&link->tx, (uint32_t)size, PTL_RING_RESERVE) ||
-                         (reply && !(head.token = ptl_grant_once(peer, reply))))) {
+                         (reply && !(minted = ptl_grant_once(peer, reply))))) {
                 ptl_unlock(&link->lock);
                 return false;
         }
-        ptl_quick_write_body(link, data, (uint32_t)size);
-        ptl_ring_publish_here(&link->tx, PTL_FRAME_INLINE, (uint32_t)size, &head);
+        ptl_quick_write(link, data, (uint32_t)size, e->remote, reply ? ptl_grant_right(minted) : 0);
         ptl_link_bell(link);
         link->frames_sent++;
         ptl_unlock(&link->lock);
         if (reply) {
-                *ret_minted = head.token;
+                *ret_minted = minted;
                 *ret_peer = peer;
         }
         ptl_quick_commit(task, e, size, units);
@@ -97,7 +107,9 @@ static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struc
         if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
                          w->pollable || ptl_trace_on || ptl_wait_tick_due(w)))
                 return NULL;
-        peer = ptl_wait_frame(task, deadline);
+        peer = ptl_wait_glance(w);
+        if (!peer)
+                peer = ptl_wait_frame(task, deadline);
         return PTL_LIKELY(!receiver->head) ? peer : NULL;
 }
 
@@ -126,7 +138,7 @@ static inline bool ptl_quick_receive(struct ptl_task *task, const struct ptl_rec
 
 /* The answer that comes from @from through @minted, a right to @receiver; as ptl_quick_receive(). */
 static inline bool ptl_quick_receive_reply(struct ptl_task *task, const struct ptl_peer *from,
-                                           uint32_t minted, const struct ptl_receiver *receiver,
+                                           struct ptl_grant *minted, const struct ptl_receiver *receiver,
                                            void *answer, size_t room, size_t *ret_size, ptl_time deadline)
 {
         struct ptl_peer *peer = ptl_quick_wait(task, receiver, deadline);

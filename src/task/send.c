@@ -30,7 +30,7 @@ static int mint_reply(struct ptl_task *task, struct ptl_peer *peer, struct ptl_s
 {
         if (!s->reply_port)
                 return 0;
-        s->minted = ptl_grant_once(peer, ptl_receiver_of(&task->space, s->reply_port));
+        s->minted = ptl_grant_number(ptl_grant_once(peer, ptl_receiver_of(&task->space, s->reply_port)));
         if (PTL_UNLIKELY(!s->minted))
                 return PTL_E_QUOTA;
         s->minted_peer = peer;

@@ -29,7 +29,7 @@ int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
         ptl_lock(&task->space.lock);
         *ret_statistics = task->space.counters;
         ret_statistics->polls_won = task->wait.polls_won;
-        ret_statistics->names = task->space.entries.used - task->space.internal;
+        ret_statistics->names = ptl_space_names(&task->space) - task->space.internal;
         for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
                 ret_statistics->links++;
                 ret_statistics->bells_rung += p->link.bells_rung;
@@ -52,7 +52,7 @@ static struct ptl_link_statistics statistics_of(const struct ptl_peer *p)
                 .lies = link->lies,
                 .ring_bytes = ring_bytes(link),
                 .pool_bytes = link->pool_reserved,
-                .rights_granted = p->granted.used + p->claimed.used,
+                .rights_granted = p->granted.used - (p->spare != NULL) + p->claimed.used,
                 .rights_held = p->held.used + p->claims.used,
                 .distance_ns = link->distance_ns,
                 .state = ptl_link_state(link),

@@ -491,9 +491,7 @@ void ptl_wait_catch_up(struct ptl_task *task)
         }
 }
 
-/* All peers that are polled run on this CPU, or there is no other: polling would only keep them from
- * running. */
-static bool polling_is_pointless(struct ptl_wait_state *w)
+bool ptl_wait_poll_is_pointless(struct ptl_wait_state *w)
 {
         uint32_t cpu = (uint32_t)sched_getcpu();
         bool elsewhere = w->hot == 0;
@@ -661,7 +659,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         }
         if (drain_hot(task, want))
                 return;
-        if (spin || (w->how == PTL_WAIT_ADAPTIVE && !polled && w->hot && !polling_is_pointless(w))) {
+        if (spin || (w->how == PTL_WAIT_ADAPTIVE && !polled && w->hot && !ptl_wait_poll_is_pointless(w))) {
                 ptl_time until = ptl_now() + (spin ? LOOK_NS : w->poll_ns);
 
                 w->polling = true;
@@ -673,8 +671,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
                         ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* theirs are not our hints */
         }
         if (found) {
-                w->polls_won++;
-                w->poll_ns = w->poll_max_ns;
+                ptl_wait_poll_won(w);
                 drain_hot(task, want);
         } else if (spin) {
                 collect(task, 0);
@@ -695,13 +692,11 @@ struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *w, ptl_time deadline)
                 for (uint32_t i = 0; i < w->hot; i++) {
                         if (!ptl_ring_ready(&w->hot_peers[i]->link.rx))
                                 continue;
-                        if (k > 1) {
-                                w->polls_won++;
-                                w->poll_ns = w->poll_max_ns;
-                        }
+                        if (k > 1)
+                                ptl_wait_poll_won(w);
                         return w->hot_peers[i];
                 }
-                if (k == 1 && polling_is_pointless(w))
+                if (k == 1 && ptl_wait_poll_is_pointless(w))
                         return NULL;
                 ptl_pause();
                 if (k % LOOKS_BETWEEN_CLOCKS)

@@ -84,6 +84,40 @@ PTL_MUST_CHECK int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter
  */
 struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *wait, ptl_time deadline);
 
+/* All peers that are polled run on this CPU, or there is no other: polling would only keep them from
+ * running. */
+bool ptl_wait_poll_is_pointless(struct ptl_wait_state *wait);
+
+static inline void ptl_wait_poll_won(struct ptl_wait_state *wait)
+{
+        wait->polls_won++;
+        wait->poll_ns = wait->poll_max_ns;
+}
+
+/* Polls the only hot link for about a microsecond: what the answer of a peer that is awake takes. NULL: no
+ * answer yet, or there is more to poll than that. */
+static inline struct ptl_peer *ptl_wait_glance(struct ptl_wait_state *wait)
+{
+        enum { LOOKS = 32 };
+        struct ptl_peer *peer;
+
+        if (PTL_UNLIKELY(wait->hot != 1 || wait->how == PTL_WAIT_BLOCK))
+                return NULL;
+        peer = wait->hot_peers[0];
+        if (ptl_ring_ready(&peer->link.rx))
+                return peer;
+        if (PTL_UNLIKELY(ptl_wait_poll_is_pointless(wait)))
+                return NULL;
+        for (unsigned k = 0; k < LOOKS; k++) {
+                ptl_pause();
+                if (PTL_UNLIKELY(ptl_ring_ready(&peer->link.rx))) {
+                        ptl_wait_poll_won(wait);
+                        return peer;
+                }
+        }
+        return NULL;
+}
+
 /* Polls where that pays, else sleeps once; NULL also when something else happened. */
 struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline);
 

@@ -148,10 +148,9 @@ static inline unsigned ptl_frame_kind_of(uint64_t word) { return word & 0xff; }
  */
 static inline uint64_t ptl_frame_end(uint64_t position, uint32_t length)
 {
-        uint64_t end = position + PTL_FRAME_HEAD + length;
-        uint64_t align = PTL_FRAME_HEAD + length - 33 <= 128 - 33 ? 64 : 8; /* 33 to 128 bytes */
+        uint64_t past = PTL_FRAME_HEAD + length - 33 <= 128 - 33 ? 63 : 7; /* 33 to 128 bytes: whole lines */
 
-        return (end + align - 1) & ~(align - 1);
+        return (position + PTL_FRAME_HEAD + length + past) & ~past;
 }
 
 /* A rich body, decoded: a private copy. */

@@ -101,6 +101,56 @@ TEST(messages_beyond_the_window_and_one_are_a_lie)
         end_victim();
 }
 
+/* ---- answers ---- */
+
+/* The victim calls a right of ours: returns the right to answer with. */
+static uint32_t be_called(struct link_raw *l)
+{
+        const uint32_t ours = ptl_right_make(3, 9);
+        struct ptl_rich r = {
+                .n_rights = 1,
+                .rights[0] = {.what = PTL_CARRY_SEND, .right = ours, .limit_messages = 8, .limit_units = 64},
+        };
+        struct ptl_frame f;
+
+        rich(l, &r, KIND_PLUG);
+        do
+                CHECK(link_raw_next(l, &f));
+        while (f.kind != PTL_FRAME_INLINE || f.head.right != ours);
+        link_raw_consume(l);
+        CHECK(f.head.token);
+        return f.head.token;
+}
+
+static bool answer(struct link_raw *l, uint32_t right)
+{
+        return link_raw_frame(l, PTL_FRAME_INLINE, (struct ptl_frame_head){.right = right}, "answer", 7);
+}
+
+TEST(a_call_is_answered_once_and_the_next_ones_right_is_not_to_be_guessed)
+{
+        static const struct {
+                const char *name;
+                uint32_t add; /* to the right that was used up: 0, or to the next life of its index */
+        } rows[] = {{"answered twice", 0}, {"the next call answered before it was made", 1u << 20}};
+
+        CHECK(setenv("PORTOLAN_WAIT", "block", 1) == 0); /* who polls in vain takes answers the long way */
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+                struct link_raw l = link_raw_open();
+                uint32_t right = 0;
+
+                for (int calls = 0; calls < 3; calls++) {
+                        right = be_called(&l);
+                        CHECK(answer(&l, right));
+                        link_raw_ping(&l);
+                }
+                answer(&l, right + rows[i].add);
+                link_raw_judge(&l, LIE, rows[i].name);
+        }
+        end_victim();
+}
+
 /* ---- changed behind its back ---- */
 
 /* Region @number, made now, is the bytes of a message or an isolated region of one. */
