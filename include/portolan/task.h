@@ -7,7 +7,7 @@
  * All descriptors it opens are close-on-exec.
  *
  * PORTOLAN_TRACE=1 writes a decoded line per frame to stderr; PORTOLAN_TRACE=PATH appends them to
- * PATH. PORTOLAN_WAIT=spin|adaptive|block sets the way of waiting.
+ * PATH. PORTOLAN_WAIT=spin|adaptive|block|memory sets the way of waiting.
  */
 #ifndef PORTOLAN_TASK_H
 #define PORTOLAN_TASK_H
@@ -32,6 +32,7 @@ enum ptl_wait {
         PTL_WAIT_ADAPTIVE = 0, /* poll for a bounded time that pays, then sleep; the default */
         PTL_WAIT_SPIN = 1,     /* poll; looks for deaths and newcomers every ms */
         PTL_WAIT_BLOCK = 2,    /* sleep at once */
+        PTL_WAIT_MEMORY = 3,   /* poll the links that are in use, and make no system call: see below */
 };
 
 /**
@@ -43,9 +44,24 @@ enum ptl_wait {
  * Adaptive waiting polls no longer than polling has paid lately, and not at all where the peer last
  * ran on this CPU or there is only one CPU.
  *
+ * PTL_WAIT_MEMORY is for a program that gives up system calls (seccomp), or whose every microsecond
+ * counts. Sending, receiving and calling through links that are in use then make none, but where a peer
+ * has to be woken, a send waits for room for over a ms, or memory for a message is not at hand. What
+ * only the kernel can tell waits for ptl_task_look(): that a peer died, that a newcomer wants to meet,
+ * what the name server says. Give such waits a deadline: who has died does not answer. While no link
+ * is in use it waits as PTL_WAIT_SPIN does.
+ *
  * Return: 0, PTL_E_INVALID.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_set_wait(enum ptl_wait how, uint32_t poll_ns);
+
+/**
+ * ptl_task_look - take in what the kernel has to tell: deaths, newcomers, what the name server said
+ *
+ * Does not wait. Needed with PTL_WAIT_MEMORY only: every other way of waiting does it by itself. Costs
+ * a few system calls. Nothing happens before the first other call of this library.
+ */
+PTL_PUBLIC void ptl_task_look(void);
 
 /**
  * ptl_descriptor - a descriptor that polls readable when there may be something to receive

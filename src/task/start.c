@@ -90,6 +90,8 @@ static void choose_wait(struct ptl_wait_state *w)
                 w->how = PTL_WAIT_SPIN;
         else if (how && !strcmp(how, "block"))
                 w->how = PTL_WAIT_BLOCK;
+        else if (how && !strcmp(how, "memory"))
+                w->how = PTL_WAIT_MEMORY;
 }
 
 static void before_fork(void)

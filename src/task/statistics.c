@@ -84,7 +84,7 @@ int ptl_task_set_wait(enum ptl_wait how, uint32_t poll_ns)
         struct ptl_task *task;
         int r;
 
-        if ((unsigned)how > PTL_WAIT_BLOCK || (how == PTL_WAIT_ADAPTIVE && poll_ns > POLL_MAX_NS))
+        if ((unsigned)how > PTL_WAIT_MEMORY || (how == PTL_WAIT_ADAPTIVE && poll_ns > POLL_MAX_NS))
                 return PTL_E_INVALID;
         r = ptl_task_enter(&task);
         if (r)
@@ -95,6 +95,17 @@ int ptl_task_set_wait(enum ptl_wait how, uint32_t poll_ns)
                 task->wait.poll_max_ns = task->wait.poll_ns = poll_ns ? poll_ns : POLL_DEFAULT_NS;
         ptl_unlock(&task->space.lock);
         return 0;
+}
+
+void ptl_task_look(void)
+{
+        struct ptl_task *task = &ptl_the_task;
+
+        if (!task->started || !ptl_load_relaxed(task->alive)) /* relaxed: as in ptl_task_enter() */
+                return;
+        ptl_lock(&task->space.lock);
+        ptl_wait_catch_up(task);
+        ptl_unlock(&task->space.lock);
 }
 
 static int watch(int set, int fd)

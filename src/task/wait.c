@@ -390,12 +390,21 @@ static bool drain_hot(struct ptl_task *task, struct ptl_want *want)
         return any;
 }
 
+/* Nothing but messages is looked for: the program asks for the rest by itself. */
+static bool is_memory_enough(const struct ptl_wait_state *w)
+{
+        return w->how == PTL_WAIT_MEMORY && w->hot;
+}
+
 /* Was the epoll set looked at within the last ms? The time of a look is taken at the first question after
  * it: a task that sleeps after every message then reads no clock at all. */
 static bool looked_lately(struct ptl_wait_state *w)
 {
-        ptl_time now = ptl_now();
+        ptl_time now;
 
+        if (is_memory_enough(w))
+                return true;
+        now = ptl_now();
         if (w->looked_now) {
                 w->looked_now = false;
                 w->looked = now;
@@ -455,7 +464,7 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 return;
         if (drain_hot(task, want) && ptl_want_is_met(want))
                 return;
-        if (w->pollable || w->looked_now || !looked_lately(w)) {
+        if (!is_memory_enough(w) && (w->pollable || w->looked_now || !looked_lately(w))) {
                 collect(task, 0);
                 w->looked = ptl_now(); /* from here, not from the next question */
                 w->looked_now = false;
@@ -637,7 +646,7 @@ struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline)
         struct ptl_peer *peer = w->how == PTL_WAIT_BLOCK ? NULL : ptl_wait_poll(w, deadline);
 
         /* Who spins never sleeps; what was polled for in vain is told to adapt(): the long way does both. */
-        if (peer || w->polled || w->how == PTL_WAIT_SPIN || task->space.pending || task->space.lefts)
+        if (peer || w->polled || ptl_wait_spins(w) || task->space.pending || task->space.lefts)
                 return peer;
         return sleep_for_frame(task, deadline);
 }
@@ -647,7 +656,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 {
         struct ptl_wait_state *w = &task->wait;
         struct ptl_want *want = waiter->kind == PTL_WAITS_MESSAGE ? &waiter->want : NULL;
-        bool spin = w->how == PTL_WAIT_SPIN, found = false, polled = w->polled;
+        bool spin = ptl_wait_spins(w), found = false, polled = w->polled;
 
         ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
         w->polled = false;
@@ -674,6 +683,8 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
                 ptl_wait_poll_won(w);
                 drain_hot(task, want);
         } else if (spin) {
+                if (is_memory_enough(w) && waiter->kind == PTL_WAITS_MESSAGE)
+                        return;
                 collect(task, 0);
                 age_links(task);
         } else if (!ptl_deadline_passed(deadline)) {
@@ -684,7 +695,7 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 /* Rounds of looks between clock readings are short enough for a peer's death to be seen in time. */
 struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *w, ptl_time deadline)
 {
-        bool spin = w->how == PTL_WAIT_SPIN;
+        bool spin = ptl_wait_spins(w);
         ptl_time until = 0;
 
         w->polled = false;

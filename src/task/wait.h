@@ -84,6 +84,12 @@ PTL_MUST_CHECK int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter
  */
 struct ptl_peer *ptl_wait_poll(struct ptl_wait_state *wait, ptl_time deadline);
 
+/* Who waits never sleeps. */
+static inline bool ptl_wait_spins(const struct ptl_wait_state *wait)
+{
+        return wait->how == PTL_WAIT_SPIN || wait->how == PTL_WAIT_MEMORY;
+}
+
 /* All peers that are polled run on this CPU, or there is no other: polling would only keep them from
  * running. */
 bool ptl_wait_poll_is_pointless(struct ptl_wait_state *wait);

@@ -324,10 +324,11 @@ API_TEST(leave_is_zero_or_one)
 
 API_TEST(ways_of_waiting_that_do_not_exist_are_refused)
 {
-        OUTCOME(ptl_task_set_wait((enum ptl_wait)3, 0), PTL_E_INVALID);
+        OUTCOME(ptl_task_set_wait((enum ptl_wait)4, 0), PTL_E_INVALID);
         OUTCOME(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 10000001), PTL_E_INVALID);
         OK(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 10000000));
         OK(ptl_task_set_wait(PTL_WAIT_SPIN, 0));
+        OK(ptl_task_set_wait(PTL_WAIT_MEMORY, UINT32_MAX));
         OK(ptl_task_set_wait(PTL_WAIT_BLOCK, UINT32_MAX));
         OK(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 0));
 }

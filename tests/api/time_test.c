@@ -129,6 +129,7 @@ API_TEST(x04_waits_end_not_before_their_deadline_and_soon_after)
                 {PTL_WAIT_ADAPTIVE, 0      },
                 {PTL_WAIT_ADAPTIVE, 10 * MS},
                 {PTL_WAIT_SPIN,     0      },
+                {PTL_WAIT_MEMORY,   0      },
                 {PTL_WAIT_BLOCK,    0      }
         };
         const int rows[] = {5, 20, 60};

@@ -2,14 +2,15 @@
 /*
  * no_syscalls_test.c - between tasks that are awake a message costs no system call
  *
- * A client and a server poll (PTL_WAIT_SPIN), warm up, and then confine themselves by seccomp: any
+ * A client and a server poll, warm up, and then confine themselves by seccomp: any
  * system call ends the process, and the case says which. What they did comes out through memory.
  *
  * With a sanitizer, which makes system calls of its own, there is no filter: only the traffic.
  *
- * One call is let through, and counted: the look at the epoll set that a thread which never sleeps
- * takes every ms (DESIGN §5), for deaths and newcomers. It is a call per ms, not per message; the
- * filter answers for the kernel that there is nothing.
+ * With PTL_WAIT_MEMORY the filter kills on any. With PTL_WAIT_SPIN one call is let through, and counted:
+ * the look at the epoll set that a thread which never sleeps takes every ms (DESIGN §5), for deaths and
+ * newcomers. It is a call per ms, not per message; the filter answers for the kernel that there is
+ * nothing.
  */
 #include "roles.h"
 #include "sanitizer.h"
@@ -40,6 +41,7 @@ struct traffic {
         void (*server)(ptl_port from);
         unsigned n, warm_up;
         uint32_t limit; /* messages of the server's port */
+        enum ptl_wait how;
 };
 
 static struct side *sides, *me; /* shared by the three processes */
@@ -71,14 +73,15 @@ static void on_system_call(int sig, siginfo_t *info, void *context)
 #endif
 }
 
-/* Traps every call but the two that end a handler and a process. */
-static void confine(void)
+/* Every call but the two that end a handler and a process is trapped; or kills. */
+static void confine(enum ptl_wait how)
 {
+        uint32_t verdict = how == PTL_WAIT_MEMORY ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_TRAP;
         struct sock_filter code[] = {
                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 2, 0),
                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
-                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+                BPF_STMT(BPF_RET | BPF_K, verdict),
                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         };
         struct sock_fprog program = {ARRAY_LEN(code), code};
@@ -111,14 +114,14 @@ static void pin_to(int which)
 }
 
 /* The memory that messages are copied to is malloc's, whose own system calls are not looked for. */
-static void become(int side)
+static void become(int side, enum ptl_wait how)
 {
         me = &sides[side];
         pin_to(side);
         mallopt(M_MMAP_THRESHOLD, 1 << 30);
         mallopt(M_TRIM_THRESHOLD, 1 << 30);
         mallopt(M_TOP_PAD, 64 << 20);
-        OK(ptl_task_set_wait(PTL_WAIT_SPIN, 0));
+        OK(ptl_task_set_wait(how, 0));
 }
 
 static void tell(ptl_port to, uint32_t kind)
@@ -133,16 +136,18 @@ __attribute__((noreturn)) static void be_client(const struct traffic *t)
 {
         ptl_port to;
 
-        become(CLIENT);
+        become(CLIENT, t->how);
         to = look_up("awake");
         t->client(to, t->warm_up);
         tell(to, KIND_CONFINE);
-        confine();
+        confine(t->how);
         me->messages = t->client(to, t->n);
         tell(to, KIND_QUIT);
         me->ended_ns = ptl_now();
         _exit(0);
 }
+
+static enum ptl_wait server_waits;
 
 /* Answers what a client tells it; false: to be counted as traffic. */
 static bool was_told(struct ptl_message *m)
@@ -157,7 +162,7 @@ static bool was_told(struct ptl_message *m)
         ptl_message_release(m);
         if (kind == KIND_QUIT)
                 _exit(0);
-        confine();
+        confine(server_waits);
         return true;
 }
 
@@ -165,7 +170,8 @@ __attribute__((noreturn)) static void be_server(const struct traffic *t)
 {
         ptl_port from;
 
-        become(SERVER);
+        become(SERVER, t->how);
+        server_waits = t->how;
         from = new_port_of(t->limit, 0);
         OK(ptl_name_publish("awake", from));
         for (;;)
@@ -343,13 +349,16 @@ static void play(const struct traffic *t)
                 play(&traffic);                                                                    \
         }
 
-TRAFFIC(a_million_calls_make_no_system_call, .client = calls, .server = answers, .n = MANY,
-        .warm_up = 20000)
-TRAFFIC(a_million_sends_with_flow_control_make_no_system_call, .client = sends, .server = takes,
-        .n = MANY, .warm_up = 20000, .limit = 64)
-TRAFFIC(calls_with_blocks_make_no_system_call, .client = large_calls, .server = answers, .n = 20000,
-        .warm_up = 2000)
-TRAFFIC(sends_of_blocks_make_no_system_call, .client = large_sends, .server = takes, .n = 20000,
-        .warm_up = 2000, .limit = 16)
-TRAFFIC(a_million_sends_in_batches_make_no_system_call, .client = batches, .server = takes_batches,
-        .n = MANY, .warm_up = 20000 / BATCH * BATCH)
+#define CALLS       .client = calls, .server = answers, .n = MANY, .warm_up = 20000
+#define LARGE_CALLS .client = large_calls, .server = answers, .n = 20000, .warm_up = 2000
+#define SENDS       .client = sends, .server = takes, .n = MANY, .warm_up = 20000, .limit = 64
+#define LARGE_SENDS .client = large_sends, .server = takes, .n = 20000, .warm_up = 2000, .limit = 16
+#define BATCHES     .client = batches, .server = takes_batches, .n = MANY, .warm_up = 20000 / BATCH * BATCH
+
+TRAFFIC(a_million_calls_live_under_a_filter_that_kills_on_any, CALLS, .how = PTL_WAIT_MEMORY)
+TRAFFIC(calls_with_blocks_live_under_a_filter_that_kills_on_any, LARGE_CALLS, .how = PTL_WAIT_MEMORY)
+TRAFFIC(a_million_calls_make_no_system_call, CALLS, .how = PTL_WAIT_SPIN)
+TRAFFIC(a_million_sends_with_flow_control_make_no_system_call, SENDS, .how = PTL_WAIT_SPIN)
+TRAFFIC(calls_with_blocks_make_no_system_call, LARGE_CALLS, .how = PTL_WAIT_SPIN)
+TRAFFIC(sends_of_blocks_make_no_system_call, LARGE_SENDS, .how = PTL_WAIT_SPIN)
+TRAFFIC(a_million_sends_in_batches_make_no_system_call, BATCHES, .how = PTL_WAIT_SPIN)

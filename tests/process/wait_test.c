@@ -16,11 +16,12 @@ static const struct wait_row {
         {"adaptive, shortest", PTL_WAIT_ADAPTIVE, 1       },
         {"spin",               PTL_WAIT_SPIN,     0       },
         {"block",              PTL_WAIT_BLOCK,    0       },
+        {"memory",             PTL_WAIT_MEMORY,   0       },
 };
 
 API_TEST(every_way_of_waiting_delivers)
 {
-        static const char *const peers[] = {"adaptive", "spin", "block"};
+        static const char *const peers[] = {"adaptive", "spin", "block", "memory"};
 
         for (size_t k = 0; k < ARRAY_LEN(peers); k++) {
                 struct peer peer;
@@ -63,6 +64,72 @@ API_TEST(an_adaptive_waiter_sleeps_soon)
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
         CHECK((after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec <
               50000000);
+}
+
+API_TEST(who_spins_never_sleeps)
+{
+        static const enum ptl_wait ways[] = {PTL_WAIT_SPIN, PTL_WAIT_MEMORY};
+        struct peer peer;
+        ptl_port echo = start_echo(&peer, "echo");
+
+        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+                ptl_port p = new_port();
+                struct ptl_message m;
+                uint64_t sleeps;
+
+                call_echo_of(echo, 8, 0);
+                OK(ptl_task_set_wait(ways[i], 0));
+                sleeps = statistics().sleeps;
+                OUTCOME(ptl_receive(p, &m, ptl_after_ms(20)), PTL_E_TIMEOUT);
+                CHECK(tst_wait_until((call_echo_of(echo, 8, 0), statistics().polls_won > 0), 5000));
+                CHECK_EQ(statistics().sleeps, sleeps);
+                OK(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 0));
+        }
+        end_echo(&peer, echo);
+}
+
+/* Deaths, and who is new here, are seen when the program looks: not before. */
+API_TEST(who_watches_memory_alone_looks_when_it_wants_to)
+{
+        ptl_port n = new_port(), meeting = new_port(), dies;
+        struct peer stays, doomed, newcomer;
+        struct ptl_message m;
+        ptl_port echo;
+
+        OK(ptl_name_publish("meeting", meeting));
+        echo = start_echo(&stays, "echo");
+        call_echo_of(echo, 8, 0);
+        dies = start_echo(&doomed, "doomed");
+        call_echo_of(dies, 8, 0);
+        OK(ptl_right_notify_dead(dies, n));
+        OK(ptl_task_set_wait(PTL_WAIT_MEMORY, 0));
+        call_echo_of(echo, 8, 0);
+
+        peer_kill(&doomed);
+        peer_start(&newcomer, "sends_to", "meeting", NULL);
+        peer_hear(&newcomer, "sent");
+        call_echo_of(echo, 8, 0);
+        OUTCOME(ptl_receive(n, &m, ptl_after_ms(20)), PTL_E_TIMEOUT);
+        OUTCOME(ptl_receive(meeting, &m, ptl_after_ms(20)), PTL_E_TIMEOUT);
+        OUTCOME(ptl_receive(n, &m, PTL_NOW), PTL_E_EMPTY);
+
+        CHECK(tst_wait_until((ptl_task_look(), ptl_receive(n, &m, PTL_NOW)) == 0, 5000));
+        CHECK_EQ(m.kind, PTL_NOTIFY_DEAD_NAME);
+        ptl_message_release(&m);
+        CHECK(tst_wait_until((ptl_task_look(), ptl_receive(meeting, &m, PTL_NOW)) == 0, 5000));
+        check_text(&m, "here");
+        ptl_message_release(&m);
+
+        OK(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 0));
+        peer_end(&newcomer);
+        end_echo(&stays, echo);
+}
+
+PEER(sends_to)
+{
+        put(look_up(argv[1]), "here");
+        peer_say(NULL, "sent");
+        peer_stay();
 }
 
 /* ---- descriptors ---- */
