@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Life with no name server, a strange one, or one that is killed. */
 #include "publisher.h"
-#include "wire/server_msg.h"
+#include "server_raw.h"
 #include <pthread.h>
 
 /* ---- no server, or a strange one ---- */
@@ -215,17 +215,6 @@ static void *fake_serve(void *arg)
         }
 }
 
-/* A listener where the server's is to be. */
-static int fake_listen(void)
-{
-        struct sockaddr_un a = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
-        CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0);
-        return fd;
-}
-
 /* All calls of the server say PTL_E_VERSION when the HELLO was answered with @body of @type. */
 static void check_fake(unsigned type, const void *body, size_t size)
 {
@@ -237,7 +226,7 @@ static void check_fake(unsigned type, const void *body, size_t size)
 
         memcpy(reply, &head, sizeof head);
         memcpy(reply + sizeof head, body, size);
-        f.listener = fake_listen();
+        f.listener = raw_listen();
         CHECK(pipe2(f.stop, O_CLOEXEC) == 0);
         CHECK(pthread_create(&t, NULL, fake_serve, &f) == 0);
         check_server_calls(PTL_E_VERSION);
@@ -267,26 +256,6 @@ API_TEST(a_server_that_welcomes_in_another_version_is_told_so)
 
 /* ---- the server dies ---- */
 
-static struct ptl_server_msg fake_hear(int c, unsigned type)
-{
-        char packet[PTL_SERVER_PACKET_MAX];
-        struct ptl_server_msg msg;
-        ssize_t n = recv(c, packet, sizeof packet, 0);
-
-        CHECK(n > 0);
-        CHECK_EQ(ptl_server_msg_decode(packet, (size_t)n, &msg), 0);
-        CHECK_EQ(msg.type, type);
-        return msg;
-}
-
-static void fake_say(int c, const struct ptl_server_msg *msg)
-{
-        char packet[PTL_SERVER_PACKET_MAX];
-        size_t size = ptl_server_msg_encode(msg, packet);
-
-        CHECK_EQ(send(c, packet, size, MSG_NOSIGNAL), (ssize_t)size);
-}
-
 static int fake_welcome(int listener)
 {
         struct ptl_server_msg welcome = {
@@ -297,8 +266,8 @@ static int fake_welcome(int listener)
         do { /* impatient tasks connect and go */
                 CHECK((c = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
         } while (recv(c, &(char){0}, 1, MSG_PEEK) == 0 && close(c) == 0);
-        welcome.serial = fake_hear(c, PTL_SM_HELLO).serial;
-        fake_say(c, &welcome);
+        welcome.serial = raw_hear(c, PTL_SM_HELLO).serial;
+        raw_say(c, welcome, -1);
         return c;
 }
 
@@ -308,11 +277,11 @@ static void *fake_agree_and_end(void *arg)
         struct ptl_server_msg result = {.type = PTL_SM_RESULT}, again;
         int listener = *(int *)arg, c = fake_welcome(listener);
 
-        result.serial = fake_hear(c, PTL_SM_PUBLISH).serial;
-        fake_say(c, &result);
+        result.serial = raw_hear(c, PTL_SM_PUBLISH).serial;
+        raw_say(c, result, -1);
         close(c);
         c = fake_welcome(listener);
-        again = fake_hear(c, PTL_SM_PUBLISH);
+        again = raw_hear(c, PTL_SM_PUBLISH);
         CHECK(strcmp(again.name, "name") == 0);
         put((ptl_port)again.publish.ticket, "told again"); /* its low half is the port's name */
         close(c);
@@ -325,7 +294,7 @@ static void *fake_end_at_hello(void *arg)
         int listener, c;
 
         CHECK(tst_wait_until(access(arg, F_OK) == 0, 5000)); /* the first server is on its way */
-        listener = fake_listen();
+        listener = raw_listen();
         do {
                 CHECK((c = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
         } while (recv(c, &(char){0}, 1, 0) == 0 && close(c) == 0);
@@ -356,7 +325,7 @@ API_TEST(x10_a_server_that_ends_while_it_is_greeted_is_started_again)
 API_TEST(a_name_outlives_a_server_that_ends_with_its_answer)
 {
         ptl_port p = new_send_port();
-        int listener = fake_listen();
+        int listener = raw_listen();
         pthread_t t;
 
         CHECK(pthread_create(&t, NULL, fake_agree_and_end, &listener) == 0);

@@ -97,6 +97,31 @@ static inline void raw_stop(pid_t server)
         CHECK_EQ(status, 0);
 }
 
+/*
+ * Forks @n children that begin at once: returns true in each of them when all are there, false in the
+ * parent when they were let go.
+ */
+static inline bool raw_race(pid_t *ret_pids, int n)
+{
+        int go[2];
+        char byte;
+
+        CHECK(pipe2(go, O_CLOEXEC) == 0);
+        for (int i = 0; i < n; i++) {
+                ret_pids[i] = fork();
+                CHECK(ret_pids[i] >= 0);
+                if (ret_pids[i])
+                        continue;
+                close(go[1]);
+                CHECK_EQ(read(go[0], &byte, 1), 0);
+                close(go[0]);
+                return true;
+        }
+        close(go[0]);
+        close(go[1]);
+        return false;
+}
+
 /* ---- a client ---- */
 
 static inline int raw_try_connect(const char *path)
@@ -316,4 +341,38 @@ static inline void raw_check_connected(int a, int b)
         CHECK_EQ(ptl_socket_send(b, "pong", 4, NULL, 0), 0);
         CHECK_EQ(ptl_socket_receive(a, text, sizeof text, &size, NULL, 0, NULL), 0);
         CHECK(size == 4 && !memcmp(text, "pong", 4));
+}
+
+/* ---- a server that the test plays ---- */
+
+/* A listener where the server's is to be. */
+static inline int raw_listen(void)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
+        CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0);
+        return fd;
+}
+
+/* What the client of @connection says next, which is of @type. A descriptor with it is closed. */
+static inline struct ptl_server_msg raw_hear(int connection, enum ptl_server_type type)
+{
+        struct raw raw = {.socket = connection, .fd = -EBADF};
+
+        CHECK(raw_receive(&raw));
+        CHECK_STR_EQ(ptl_server_type_name(raw.msg.type), ptl_server_type_name(type));
+        ptl_close(raw.fd);
+        return raw.msg;
+}
+
+/* @fd: passed and closed, or negative. */
+static inline void raw_say(int connection, struct ptl_server_msg msg, int fd)
+{
+        char packet[PTL_SERVER_PACKET_MAX];
+        size_t size = ptl_server_msg_encode(&msg, packet);
+
+        CHECK_EQ(ptl_socket_send(connection, packet, size, &fd, fd >= 0), 0);
+        ptl_close(fd);
 }

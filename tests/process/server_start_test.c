@@ -49,24 +49,16 @@ TEST(of_twenty_racing_starters_one_serves_and_all_their_clients_meet_there)
 {
         const char *path = tst_private_server();
         pid_t first = 0, starters[STARTERS], pid;
-        int ends[2], status, go[2];
+        int ends[2], status;
 
         raw_program();
-        CHECK(pipe2(ends, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
-        for (int i = 0; i < STARTERS; i++) {
-                starters[i] = fork();
-                CHECK(starters[i] >= 0);
-                if (starters[i])
-                        continue;
-                close(go[1]);
-                CHECK_EQ(read(go[0], &status, 1), 0); /* all at once */
+        CHECK(pipe2(ends, O_CLOEXEC) == 0);
+        if (raw_race(starters, STARTERS)) {
                 CHECK_EQ(start_in_background(path, NULL), 0);
                 pid = server_pid();
                 CHECK_EQ(write(ends[1], &pid, sizeof pid), sizeof pid);
                 _exit(0);
         }
-        close(go[0]);
-        close(go[1]);
         for (int i = 0; i < STARTERS; i++) {
                 CHECK(waitpid(starters[i], &status, 0) == starters[i]);
                 CHECK_EQ(status, 0);

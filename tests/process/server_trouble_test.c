@@ -18,35 +18,6 @@ struct half {
         int ends[2]; /* of the link that is being made */
 };
 
-static int half_listen(void)
-{
-        struct sockaddr_un a = {.sun_family = AF_UNIX};
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-        snprintf(a.sun_path, sizeof a.sun_path, "%s", getenv("PORTOLAN_SOCKET"));
-        CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0);
-        return fd;
-}
-
-static struct ptl_server_msg half_hear(int connection, enum ptl_server_type type)
-{
-        struct raw raw = {.socket = connection, .fd = -EBADF};
-
-        CHECK(raw_receive(&raw));
-        CHECK_STR_EQ(ptl_server_type_name(raw.msg.type), ptl_server_type_name(type));
-        return raw.msg;
-}
-
-/* @fd: passed and closed, or none. */
-static void half_say(int connection, struct ptl_server_msg msg, int fd)
-{
-        char packet[PTL_SERVER_PACKET_MAX];
-        size_t size = ptl_server_msg_encode(&msg, packet);
-
-        CHECK_EQ(ptl_socket_send(connection, packet, size, &fd, fd >= 0), 0);
-        ptl_close(fd);
-}
-
 static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
 {
         return (struct ptl_identity){
@@ -79,8 +50,8 @@ static int half_welcome(struct half *h, const struct peer *peer, uint64_t id)
         int c = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC);
 
         CHECK(c >= 0);
-        welcome.serial = half_hear(c, PTL_SM_HELLO).serial;
-        half_say(c, welcome, passport_of(&welcome.welcome.you));
+        welcome.serial = raw_hear(c, PTL_SM_HELLO).serial;
+        raw_say(c, welcome, passport_of(&welcome.welcome.you));
         return c;
 }
 
@@ -102,16 +73,16 @@ PEER(looks_up)
 static struct half half_begin(void)
 {
         struct ptl_server_msg done = {.type = PTL_SM_RESULT};
-        struct half h = {.listener = half_listen()};
+        struct half h = {.listener = raw_listen()};
 
         peer_start(&h.owners, "echo", "echo", NULL);
         h.owner = half_welcome(&h, &h.owners, 1);
-        h.publish = half_hear(h.owner, PTL_SM_PUBLISH);
+        h.publish = raw_hear(h.owner, PTL_SM_PUBLISH);
         done.serial = h.publish.serial;
-        half_say(h.owner, done, -1);
+        raw_say(h.owner, done, -1);
         peer_start(&h.lookers, "looks_up", NULL);
         h.looker = half_welcome(&h, &h.lookers, 2);
-        h.look_up = half_hear(h.looker, PTL_SM_LOOK_UP);
+        h.look_up = raw_hear(h.looker, PTL_SM_LOOK_UP);
         CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, h.ends) == 0);
         return h;
 }
@@ -123,7 +94,7 @@ static void half_tell_owner(struct half *h)
                 .introduction.peer = half_identity(&h->lookers, 2),
         };
 
-        half_say(h->owner, msg, ptl_steal_fd(&h->ends[0]));
+        raw_say(h->owner, msg, ptl_steal_fd(&h->ends[0]));
 }
 
 static void half_tell_looker(struct half *h)
@@ -139,7 +110,7 @@ static void half_tell_looker(struct half *h)
                           .limit_messages = h->publish.publish.limit_messages},
         };
 
-        half_say(h->looker, msg, ptl_steal_fd(&h->ends[1]));
+        raw_say(h->looker, msg, ptl_steal_fd(&h->ends[1]));
 }
 
 static void half_die(struct half *h)
@@ -307,22 +278,12 @@ TEST(of_starters_racing_for_a_dead_servers_socket_one_serves)
         const char *const argv[] = {"--socket", path, "--background", NULL};
         pid_t pid = raw_server(path, NULL, NULL), starters[STARTERS], serving = 0;
         struct raw raw;
-        int go[2], status;
+        int status;
 
         CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
         CHECK_EQ(raw_try_connect(path), -ECONNREFUSED);
-        CHECK(pipe2(go, O_CLOEXEC) == 0);
-        for (int i = 0; i < STARTERS; i++) {
-                starters[i] = fork();
-                CHECK(starters[i] >= 0);
-                if (starters[i])
-                        continue;
-                close(go[1]);
-                CHECK_EQ(read(go[0], &status, 1), 0); /* all at once */
+        if (raw_race(starters, STARTERS))
                 raw_exec(argv);
-        }
-        close(go[0]);
-        close(go[1]);
         for (int i = 0; i < STARTERS; i++) {
                 CHECK(waitpid(starters[i], &status, 0) == starters[i]);
                 CHECK_EQ(status, 0);
