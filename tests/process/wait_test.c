@@ -3,6 +3,7 @@
 #include "roles.h"
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
 
@@ -66,28 +67,6 @@ API_TEST(an_adaptive_waiter_sleeps_soon)
               50000000);
 }
 
-API_TEST(who_spins_never_sleeps)
-{
-        static const enum ptl_wait ways[] = {PTL_WAIT_SPIN, PTL_WAIT_MEMORY};
-        struct peer peer;
-        ptl_port echo = start_echo(&peer, "echo");
-
-        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-                ptl_port p = new_port();
-                struct ptl_message m;
-                uint64_t sleeps;
-
-                call_echo_of(echo, 8, 0);
-                OK(ptl_task_set_wait(ways[i], 0));
-                sleeps = statistics().sleeps;
-                OUTCOME(ptl_receive(p, &m, ptl_after_ms(20)), PTL_E_TIMEOUT);
-                CHECK(tst_wait_until((call_echo_of(echo, 8, 0), statistics().polls_won > 0), 5000));
-                CHECK_EQ(statistics().sleeps, sleeps);
-                OK(ptl_task_set_wait(PTL_WAIT_ADAPTIVE, 0));
-        }
-        end_echo(&peer, echo);
-}
-
 /* Deaths, and who is new here, are seen when the program looks: not before. */
 API_TEST(who_watches_memory_alone_looks_when_it_wants_to)
 {
@@ -130,6 +109,89 @@ PEER(sends_to)
         put(look_up(argv[1]), "here");
         peer_say(NULL, "sent");
         peer_stay();
+}
+
+/* late NAME MS: answers each request after so long. */
+PEER(late)
+{
+        struct timespec pause = {.tv_nsec = atoi(argv[2]) * 1000000L};
+        ptl_port p = new_port();
+        struct ptl_message m;
+
+        OK(ptl_name_publish(argv[1], p));
+        while (true) {
+                OK(ptl_receive(p, &m, PTL_FOREVER));
+                nanosleep(&pause, NULL);
+                OK(ptl_reply(&m, m.data, m.size));
+                ptl_message_release(&m);
+        }
+}
+
+static void pin_here(void)
+{
+        cpu_set_t one;
+
+        CPU_ZERO(&one);
+        CPU_SET((size_t)sched_getcpu(), &one);
+        CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+}
+
+/* The pause is what a faulty waiter would sleep through; nothing depends on its length. */
+static void check_spinner(void)
+{
+        ptl_port late, p = new_port();
+        struct ptl_outgoing out = {.reply = p};
+        struct ptl_message m;
+        struct peer peer;
+        uint64_t sleeps;
+
+        peer_start(&peer, "late", "late", "50", NULL);
+        late = look_up("late");
+        call_echo(late); /* each has shown on which CPU it runs */
+        sleeps = statistics().sleeps;
+        for (int i = 0; i < 3; i++) {
+                call_echo(late);
+                OK(ptl_send_message(late, &out, soon()));
+                m = take_message(p);
+                ptl_message_release(&m);
+        }
+        CHECK_EQ(statistics().sleeps, sleeps);
+        peer_kill(&peer);
+}
+
+API_TEST(who_spins_never_sleeps)
+{
+        OK(ptl_task_set_wait(PTL_WAIT_SPIN, 0));
+        check_spinner();
+}
+
+API_TEST(who_spins_on_its_peers_cpu_does_not_sleep_either)
+{
+        pin_here(); /* the peer inherits it */
+        OK(ptl_task_set_wait(PTL_WAIT_SPIN, 0));
+        check_spinner();
+}
+
+/* Now and then an answer comes between two polls, and is nobody's. */
+API_TEST(a_poll_that_ends_with_a_message_is_counted)
+{
+        static const char *const pauses[] = {"0", "20"}; /* the only thread's poll; the leader's */
+
+        OK(ptl_task_set_wait(PTL_WAIT_SPIN, 0));
+        for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+                struct peer peer;
+                uint64_t won;
+                ptl_port late;
+
+                peer_start(&peer, "late", "late", pauses[i], NULL);
+                late = look_up("late");
+                won = statistics().polls_won;
+                for (int n = 0; n < 100 && statistics().polls_won == won; n++)
+                        call_echo(late);
+                CHECK(statistics().polls_won > won);
+                peer_kill(&peer);
+                OK(ptl_right_release(late));
+        }
 }
 
 /* ---- descriptors ---- */
