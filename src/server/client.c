@@ -100,7 +100,7 @@ struct client *client_find(const struct server *server, struct ptl_task_id id)
         return NULL;
 }
 
-static void receive(struct client *c)
+void client_hear(struct client *c)
 {
         for (int i = 0; i < QUOTA_ROUND_PACKETS && c->state != CLIENT_DOOMED; i++) {
                 ptl_cleanup(ptl_closep) int fd = -EBADF;
@@ -136,7 +136,7 @@ static void run_socket(struct source *source, uint32_t events)
                 scan_run(c);
         }
         if (events & EPOLLIN)
-                receive(c);
+                client_hear(c);
         update_interest(c);
 }
 

@@ -46,6 +46,9 @@ PTL_MUST_CHECK int client_new(struct server *server, int socket);
 /* A HELLO was accepted: from now on it is a task, with the id in its identity. */
 void client_promote(struct client *client);
 
+/* Takes in what it has said by now, as far as its turn goes. */
+void client_hear(struct client *client);
+
 /* To be buried when the current handler returns. Does nothing the second time. */
 void client_doom(struct client *client);
 

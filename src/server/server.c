@@ -50,14 +50,17 @@ static void resume_accepting(struct server *server)
         server_source_change(server, server->listener.socket, EPOLLIN, &server->listener_source);
 }
 
-/* The one that has been silent the longest makes way, so silence cannot lock others out. */
+/* The one that has been silent the longest makes way, so silence cannot lock others out. It is heard first:
+ * where many come at once, as after a restart, it has spoken and nobody had time for it. */
 static void make_room_to_greet(struct server *server)
 {
         size_t n_greeting = server->n_clients - server->n_tasks;
         struct client *oldest = list_first(&server->greeting, struct client, in_state);
 
         if (n_greeting >= QUOTA_GREETINGS && oldest) {
-                client_expel(oldest);
+                client_hear(oldest);
+                if (oldest->state == CLIENT_GREETING)
+                        client_expel(oldest);
                 client_bury_doomed(server);
         }
 }

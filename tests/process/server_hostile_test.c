@@ -169,6 +169,27 @@ TEST(quotas_refuse_and_never_disconnect)
         raw_close(&late);
 }
 
+/* More than may be silent have spoken by the time the server comes to them: all are heard. */
+TEST(all_who_greet_at_once_are_welcomed)
+{
+        struct ptl_server_msg hello = {.type = PTL_SM_HELLO, .hello.protocol = PTL_SERVER_PROTOCOL};
+        struct raw crowd[CROWD];
+        int status;
+
+        use_server();
+        CHECK(kill(server, SIGSTOP) == 0);
+        CHECK(waitpid(server, &status, WUNTRACED) == server && WIFSTOPPED(status));
+        for (int i = 0; i < CROWD; i++) {
+                crowd[i] = raw_connect();
+                raw_send(&crowd[i], hello);
+        }
+        CHECK(kill(server, SIGCONT) == 0);
+        for (int i = 0; i < CROWD; i++) {
+                raw_expect(&crowd[i], PTL_SM_WELCOME, 1);
+                raw_close(&crowd[i]);
+        }
+}
+
 TEST(silent_connections_lock_nobody_out)
 {
         struct raw silent[CROWD], raw;

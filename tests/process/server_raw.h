@@ -217,21 +217,29 @@ static inline void raw_expect_end(struct raw *raw)
         raw_close(raw);
 }
 
-/* @passport: of an earlier life, borrowed; -EBADF none. */
-static inline void raw_hello(struct raw *raw, int passport)
+/* @passport: of an earlier life, borrowed; -EBADF none. False: the server ended, or let the connection go. */
+static inline bool raw_try_hello(struct raw *raw, int passport)
 {
-        uint32_t serial = raw_send_fd(raw,
-                                      (struct ptl_server_msg){
-                                              .type = PTL_SM_HELLO,
-                                              .hello = {.protocol = PTL_SERVER_PROTOCOL, .command = "raw"},
-                                      },
-                                      passport);
+        struct ptl_server_msg hello = {
+                .type = PTL_SM_HELLO,
+                .serial = ++raw->serial,
+                .hello = {.protocol = PTL_SERVER_PROTOCOL, .command = "raw"},
+        };
+        char packet[PTL_SERVER_PACKET_MAX];
+        size_t size = ptl_server_msg_encode(&hello, packet);
+        int r = ptl_socket_send(raw->socket, packet, size, &passport, passport >= 0);
 
-        raw_expect(raw, PTL_SM_WELCOME, serial);
+        if (r == -EPIPE || r == -ECONNRESET || (r == 0 && !raw_receive(raw)))
+                return false;
+        CHECK_EQ(r, 0);
+        CHECK_STR_EQ(ptl_server_type_name(raw->msg.type), ptl_server_type_name(PTL_SM_WELCOME));
+        CHECK_EQ(raw->msg.serial, hello.serial);
         raw->me = raw->msg.welcome.you;
-        raw->passport = raw->fd;
-        raw->fd = -EBADF;
+        raw->passport = ptl_steal_fd(&raw->fd);
+        return true;
 }
+
+static inline void raw_hello(struct raw *raw, int passport) { CHECK(raw_try_hello(raw, passport)); }
 
 /* For a later life; the caller closes it. */
 static inline int raw_take_passport(struct raw *raw)
