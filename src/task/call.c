@@ -78,10 +78,14 @@ static void give_up(struct ptl_task *task, const struct ptl_sending *s)
 
         if (g)
                 ptl_grant_abandon(g);
-        if (!e || e->rights != PTL_RIGHT_SEND_ONCE || e->peer || e->remote != mine.port)
-                return;
-        e->remote = PTL_NULL; /* a right of our own: what is sent through it goes nowhere */
-        ptl_receiver_entry(&task->space, mine.receiver)->onces--;
+        if (e && e->rights == PTL_RIGHT_SEND_ONCE && !e->peer && e->remote == mine.port) {
+                e->remote = PTL_NULL; /* a right of our own: what is sent through it goes nowhere */
+                ptl_receiver_entry(&task->space, mine.receiver)->onces--;
+        }
+        /* It has come home in a message, and may be anywhere by now: the next call has another port, else
+         * it would take for its answer what comes through this right, or the news of its end. */
+        if (PTL_UNLIKELY(ptl_receiver_entry(&task->space, mine.receiver)->onces))
+                free_port(task);
 }
 
 /* What a message on the reply port means. */

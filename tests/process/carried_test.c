@@ -267,6 +267,57 @@ API_TEST(many_rights_travel_in_one_message)
         peer_kill(&peer);
 }
 
+/* sends_home NAME: a request that carries a right gets no answer: its reply right is sent through that. */
+PEER(sends_home)
+{
+        ptl_port p = new_port();
+        struct ptl_message m;
+        bool quit = false;
+
+        OK(ptl_name_publish(argv[1], p));
+        while (!quit) {
+                struct ptl_right_item reply = {.disposition = PTL_MOVE_SEND_ONCE};
+
+                OK(ptl_receive(p, &m, PTL_FOREVER));
+                quit = m.kind == KIND_QUIT;
+                if (m.n_rights) {
+                        reply.port = m.reply;
+                        OK(ptl_send_message(m.rights[0].port,
+                                            &(struct ptl_outgoing){.rights = &reply, .n_rights = 1}, soon()));
+                        m.reply = PTL_NULL;
+                        OK(ptl_right_release(m.rights[0].port));
+                } else if (m.reply) {
+                        OK(ptl_reply(&m, m.data, m.size));
+                }
+                ptl_message_release(&m);
+        }
+}
+
+/* The pause is for the right to come home within the call; where it comes later, its call is over already. */
+API_TEST(a_reply_right_that_came_home_is_nothing_to_the_next_call)
+{
+        struct peer peer;
+        ptl_port home = new_port(), server;
+        struct ptl_right_item item = {home, PTL_MAKE_SEND};
+        struct ptl_outgoing out = {.rights = &item, .n_rights = 1};
+        struct ptl_message m, answer;
+
+        peer_start(&peer, "sends_home", "server", NULL);
+        server = look_up("server");
+        for (unsigned i = 0; i < 4; i++) {
+                OUTCOME(ptl_call_message(server, &out, &answer, 0, ptl_after_ms(100)), PTL_E_UNANSWERED);
+                m = take_message(home);
+                CHECK_EQ(m.n_rights, 1);
+                if (i % 2)
+                        OUTCOME(ptl_send(m.rights[0].port, "late", 5, PTL_NOW), PTL_E_DEAD);
+                OK(ptl_right_release(m.rights[0].port));
+                ptl_message_release(&m);
+                for (unsigned n = 0; n < 3; n++)
+                        call_echo_of(server, 10 + n, i);
+        }
+        end_echo(&peer, server);
+}
+
 /* ---- regions ---- */
 
 /* regions NAME: for each region that comes: says what it reads, writes, and looks again when told.
