@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "link/socket.h"
 #include "wire/link_msg.h"
+#include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -61,7 +62,7 @@ void ptl_link_fini(struct ptl_link *link)
         link->bell = ptl_close(link->bell);
         link->peer_bell = ptl_close(link->peer_bell);
         for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
-                link->inbox[i] = ptl_close(link->inbox[i]);
+                link->inbox[i] = ptl_socket_discard(link->inbox[i]);
         ptl_outbox_unmap(&link->mine);
         ptl_outbox_unmap(&link->peer);
         free(link->pool);
@@ -98,13 +99,15 @@ void ptl_link_bell_introduced(struct ptl_link *link)
 
 /*
  * The doorbell is the peer's choice, and we write to it. Of the kernel's objects without a file type
- * none but an eventfd takes an 8-byte zero as more than an error: no SIGPIPE, no file, no device.
+ * none but an eventfd takes an 8-byte zero as more than an error: no SIGPIPE, no file, no device. What
+ * the kernel knows is enough: a file system of the peer's (FUSE) that is asked may never answer.
  */
 static bool is_anonymous(int fd)
 {
-        struct stat st;
+        struct statx st;
 
-        return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+        return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+               (st.stx_mode & S_IFMT) == 0;
 }
 
 static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
@@ -188,7 +191,7 @@ int ptl_link_input(struct ptl_link *link)
                 if (!r)
                         r = take_packet(link, &msg, fds, n_fds);
                 for (size_t k = 0; k < n_fds; k++)
-                        ptl_close(fds[k]);
+                        ptl_socket_discard(fds[k]);
                 if (r)
                         return r;
         }
@@ -328,7 +331,7 @@ static void acknowledge(struct ptl_link *link, uint64_t ticket)
         for (uint64_t t = link->tickets_used + 1; t < ticket; t++) {
                 int *place = &link->inbox[t % PTL_LINK_DESCRIPTORS];
 
-                *place = ptl_close(*place);
+                *place = ptl_socket_discard(*place);
         }
         link->tickets_used = ticket;
         (void)!ptl_socket_send(link->socket, &ack, sizeof ack, NULL, 0);

@@ -52,10 +52,19 @@ int ptl_socket_send(int sock, const void *data, size_t size, const int *fds, siz
         return n < 0 ? -errno : 0;
 }
 
-static void close_all(int *fds, size_t n_fds)
+int ptl_socket_discard(int fd)
+{
+        static const struct linger none;
+
+        if (fd >= 0) /* of anything but a socket it is refused, and of no effect */
+                (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+        return ptl_close(fd);
+}
+
+static void discard_all(int *fds, size_t n_fds)
 {
         for (size_t i = 0; i < n_fds; i++)
-                fds[i] = ptl_close(fds[i]);
+                fds[i] = ptl_socket_discard(fds[i]);
 }
 
 /* The first @max_fds of one control message go to @ret_fds, the others are closed. */
@@ -70,7 +79,7 @@ static size_t detach(struct cmsghdr *c, int *ret_fds, size_t n_fds, size_t max_f
                 if (n_fds < max_fds)
                         ret_fds[n_fds++] = fd;
                 else
-                        ptl_close(fd);
+                        ptl_socket_discard(fd);
         }
         return n_fds;
 }
@@ -108,7 +117,7 @@ int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size, in
                 return -errno;
         n_fds = detach_all(&m, ret_fds, max_fds);
         if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-                close_all(ret_fds, n_fds);
+                discard_all(ret_fds, n_fds);
                 *ret_size = (size_t)n;
                 return m.msg_flags & MSG_TRUNC ? PTL_E_MALFORMED : PTL_E_LOST;
         }

@@ -46,3 +46,10 @@ PTL_MUST_CHECK int ptl_socket_send(int sock, const void *data, size_t size, cons
  */
 PTL_MUST_CHECK int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size,
                                       int *ret_fds, size_t max_fds, size_t *ret_n_fds);
+
+/*
+ * Closes a descriptor that a peer sent and that is no use, without waiting for what a lingering socket has
+ * not sent: that is the peer's affair. -1 and the like are allowed. Always -EBADF.
+ */
+int ptl_socket_discard(int fd);
+static inline void ptl_socket_discardp(int *fd) { ptl_socket_discard(*fd); }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/regions.c - see regions.h */
 #include "port/regions.h"
-#include "port/receiver.h"
 #include "base/clock.h"
+#include "link/socket.h"
+#include "port/receiver.h"
 #include <string.h>
 
 /* All regions of this process, so that a child can close what it inherited. */
@@ -149,7 +150,7 @@ int ptl_regions_export(struct ptl_peer *peer, struct ptl_region *const *regions,
 static int attach(struct ptl_peer *peer, const struct ptl_frame_region *frame,
                   struct ptl_region **ret_region)
 {
-        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        ptl_cleanup(ptl_socket_discardp) int fd = -EBADF;
         struct ptl_link *link = &peer->link;
         void *data;
         int r = 0;

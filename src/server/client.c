@@ -103,7 +103,7 @@ struct client *client_find(const struct server *server, struct ptl_task_id id)
 void client_hear(struct client *c)
 {
         for (int i = 0; i < QUOTA_ROUND_PACKETS && c->state != CLIENT_DOOMED; i++) {
-                ptl_cleanup(ptl_closep) int fd = -EBADF;
+                ptl_cleanup(ptl_socket_discardp) int fd = -EBADF;
                 char packet[PTL_SERVER_PACKET_MAX];
                 size_t size = 0, n_fds;
                 int r = ptl_socket_receive(c->socket, packet, sizeof packet, &size, &fd, 1, &n_fds);

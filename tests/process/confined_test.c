@@ -42,7 +42,9 @@ static const int library_calls[] = {
         SYS_newfstatat, SYS_socket, SYS_connect, SYS_getsockopt, SYS_sendmsg, SYS_recvmsg,
         SYS_close, SYS_getrandom, SYS_fcntl,
         /* links, regions, large messages */
-        SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_fstatfs, SYS_munmap,
+        SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_fstatfs, SYS_munmap, SYS_statx,
+        /* a descriptor that is no use */
+        SYS_setsockopt,
         /* sleeping, ringing */
         SYS_write, SYS_membarrier, SYS_futex, SYS_epoll_wait,
 };
@@ -62,6 +64,8 @@ static const int server_calls[] = {
         SYS_fcntl, SYS_fstatfs, SYS_write, SYS_exit_group,
         /* passports */
         SYS_memfd_create, SYS_pread64,
+        /* a descriptor that is no use */
+        SYS_setsockopt,
 };
 
 /* How a program is loaded. */

@@ -6,7 +6,9 @@
  * outbox, as a doorbell, as a region.
  */
 #define _GNU_SOURCE
+#include "fuse_raw.h"
 #include "link_raw.h"
+#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -170,8 +172,8 @@ static int memory(unsigned flags, int seals, off_t size, off_t reserved)
                 return -1;
         CHECK(ftruncate(fd, size) == 0);
         if (reserved && fallocate(fd, 0, 0, reserved) != 0)
-                return ptl_close(fd), -1; /* huge pages: this machine keeps none */
-        CHECK(pwrite(fd, &head, 128, 0) == 128 || flags & MFD_HUGETLB);
+                return ptl_close(fd), -1; /* huge pages: this machine keeps none now */
+        CHECK(flags & MFD_HUGETLB || pwrite(fd, &head, 128, 0) == 128);
         CHECK(!seals || fcntl(fd, F_ADD_SEALS, seals) == 0);
         return fd;
 }
@@ -186,9 +188,12 @@ static int may_shrink(void)
 }
 static int sparse(void) { return memory(MFD_ALLOW_SEALING, OUTBOX_SEALS, WHOLE, 0); }
 static int too_small(void) { return memory(MFD_ALLOW_SEALING, OUTBOX_SEALS, 2048, 2048); }
+/* Without a page where the machine keeps none. */
 static int huge(void)
 {
-        return memory(MFD_ALLOW_SEALING | MFD_HUGETLB, OUTBOX_SEALS, 2 << 20, 2 << 20);
+        int fd = memory(MFD_ALLOW_SEALING | MFD_HUGETLB, OUTBOX_SEALS, 2 << 20, 2 << 20);
+
+        return fd >= 0 ? fd : memory(MFD_ALLOW_SEALING | MFD_HUGETLB, OUTBOX_SEALS, 0, 0);
 }
 
 static int first_of(int fds[2])
@@ -301,7 +306,7 @@ static void with_each_thing(void (*offer)(const struct thing *thing, int fd))
                 int fd = things[i].make();
 
                 if (fd < 0)
-                        continue; /* huge pages, where there are none */
+                        continue; /* huge pages, of which the kernel knows nothing */
                 offer(&things[i], fd);
                 ptl_close(fd);
         }
@@ -311,3 +316,199 @@ static void with_each_thing(void (*offer)(const struct thing *thing, int fd))
 TEST(no_other_thing_is_taken_for_an_outbox) { with_each_thing(offer_outbox); }
 TEST(no_doorbell_blocks_who_rings_it) { with_each_thing(offer_bell); }
 TEST(no_other_thing_is_taken_for_a_region) { with_each_thing(offer_region); }
+
+/* ---- a file whose file system hangs ---- */
+
+static void offer_hanging(void (*offer)(const struct thing *thing, int fd))
+{
+        static const struct thing hanging = {"a file of FUSE", NULL, LIE, LIE};
+        int fd = fuse_open();
+
+        start_victim();
+        offer(&hanging, fd);
+        end_victim();
+        ptl_close(fd);
+}
+
+TEST(a_file_that_nobody_serves_is_no_outbox) { offer_hanging(offer_outbox); }
+TEST(a_file_that_nobody_serves_is_no_doorbell) { offer_hanging(offer_bell); }
+TEST(a_file_that_nobody_serves_is_no_region) { offer_hanging(offer_region); }
+
+/* ---- a socket that lingers ---- */
+
+/* Whoever closes it last waits until all is sent, which nobody reads: a quarter of an hour, at most. */
+static int lingering(int *ret_other_end)
+{
+        const struct linger linger = {.l_onoff = 1, .l_linger = 900};
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        socklen_t size = sizeof a;
+        static char bytes[65536];
+
+        CHECK(listener >= 0 && fd >= 0);
+        if (bind(listener, (struct sockaddr *)&a, size) != 0 || listen(listener, 1) != 0 ||
+            getsockname(listener, (struct sockaddr *)&a, &size) != 0 ||
+            connect(fd, (struct sockaddr *)&a, size) != 0)
+                SKIP("there is no TCP on this machine");
+        *ret_other_end = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        CHECK(*ret_other_end >= 0);
+        close(listener);
+        while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+                ;
+        CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
+        return fd;
+}
+
+static void as_outbox(struct link_raw *l, int fd)
+{
+        CHECK(link_raw_say(l, PTL_LM_HELLO, 0, (int[]){fd, l->bell}, 2));
+}
+static void as_bell(struct link_raw *l, int fd)
+{
+        int outbox = link_raw_outbox(l);
+
+        CHECK(link_raw_say(l, PTL_LM_HELLO, 0, (int[]){outbox, fd}, 2));
+        ptl_close(outbox);
+}
+static void as_third(struct link_raw *l, int fd)
+{
+        CHECK(link_raw_say(l, PTL_LM_HELLO, 0, (int[]){l->bell, l->bell, fd}, 3));
+}
+static void as_gift(struct link_raw *l, int fd)
+{
+        CHECK(link_raw_say(l, PTL_LM_ACKNOWLEDGE, 0, &fd, 1));
+}
+static void as_region(struct link_raw *l, int fd)
+{
+        struct ptl_rich r = {
+                .n_regions = 1,
+                .regions[0] = {.fresh = 1, .how = PTL_REGION_VOLATILE, .size = 4096, .ticket = 1}
+        };
+        char body[64] __attribute__((aligned(8)));
+
+        ptl_rich_encode(&r, body);
+        CHECK(link_raw_descriptors(l, 1, &fd, 1));
+        CHECK(link_raw_frame(l, PTL_FRAME_RICH, (struct ptl_frame_head){.right = RIGHT}, body,
+                             (uint32_t)ptl_rich_head_size(0, 1)));
+}
+static void as_unnamed(struct link_raw *l, int fd)
+{
+        CHECK(link_raw_descriptors(l, 1, &fd, 1));
+        shutdown(l->socket, SHUT_WR);
+}
+static void as_one_of_many(struct link_raw *l, int fd)
+{
+        int fds[PTL_SOCKET_FDS_MAX];
+
+        for (int i = 0; i < PTL_SOCKET_FDS_MAX; i++)
+                fds[i] = fd;
+        CHECK(link_raw_descriptors(l, 1, fds, PTL_SOCKET_FDS_MAX));
+}
+
+static const struct way {
+        const char *name;
+        void (*pass)(struct link_raw *l, int fd);
+        bool opened; /* on a link that is open */
+        enum verdict verdict;
+} ways[] = {
+        {"as an outbox",          as_outbox,      false, LIE },
+        {"as a doorbell",         as_bell,        false, LIE },
+        {"as a third",            as_third,       false, ENDS},
+        {"with an answer",        as_gift,        true,  LIE },
+        {"as a region",           as_region,      true,  LIE },
+        {"that no frame names",   as_unnamed,     true,  ENDS},
+        {"one of 253 for 253",    as_one_of_many, true,  LIE },
+};
+
+static void pause_victim(void)
+{
+        int status;
+
+        CHECK(kill(patient.pid, SIGSTOP) == 0);
+        CHECK(waitpid(patient.pid, &status, WUNTRACED) == patient.pid && WIFSTOPPED(status));
+}
+
+/* While the victim is stopped our own copy is closed, so that the victim's is the last. */
+TEST(no_lingering_socket_keeps_the_victim_from_others)
+{
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+                struct link_raw l = ways[i].opened ? link_raw_open() : link_raw_find("victim");
+                int other_end, fd = lingering(&other_end);
+
+                if (ways[i].opened)
+                        link_raw_ping(&l);
+                else
+                        l.bell = counter();
+                pause_victim();
+                ways[i].pass(&l, fd);
+                ptl_close(fd);
+                CHECK(kill(patient.pid, SIGCONT) == 0);
+                link_raw_judge(&l, ways[i].verdict, ways[i].name);
+                close(other_end);
+        }
+        end_victim();
+}
+
+/* ---- more descriptors than there may be, and fewer ---- */
+
+/* docs/protocol/link.md: HELLO has two. */
+TEST(a_hello_without_its_two_descriptors_ends_the_link)
+{
+        static const size_t counts[] = {0, 1, 3, 17, 18, PTL_SOCKET_FDS_MAX};
+
+        start_victim();
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+                struct link_raw l = link_raw_find("victim");
+
+                l.bell = counter();
+                say_with_bells(&l, PTL_LM_HELLO, 0, counts[i]);
+                link_raw_judge(&l, ENDS, "a HELLO");
+        }
+        end_victim();
+}
+
+static void tell_victim(uint32_t kind)
+{
+        OK(ptl_send_message(friendly, &(struct ptl_outgoing){.kind = kind}, soon()));
+        call_echo(friendly); /* it is done when it answers */
+}
+
+static void send_region(void)
+{
+        struct ptl_region_item item = {.how = PTL_REGION_VOLATILE};
+        struct ptl_outgoing out = {.regions = &item, .n_regions = 1};
+
+        OK(ptl_region_new(4096, &item.region));
+        OK(ptl_send_message(friendly, &out, soon()));
+        ptl_region_free(item.region);
+        call_echo(friendly);
+}
+
+/* What it cannot take in is lost to it, and to nobody else (docs/protocol/rights.md, "Regions"). */
+TEST(a_victim_without_room_for_descriptors_loses_those_alone)
+{
+        struct link_raw l, late;
+
+        start_victim();
+        l = link_raw_open();
+        link_raw_ping(&l);
+        late = link_raw_find("victim");
+        tell_victim(KIND_FULL);
+        as_region(&l, l.bell); /* would be a lie, if it arrived */
+        link_raw_ping(&l);
+        send_region();
+        late.bell = counter();
+        say_with_bells(&late, PTL_LM_HELLO, 0, 2);
+        CHECK(tst_wait_until(link_raw_is_over(&late), RAW_MS)); /* it could not be met */
+        call_echo_of(friendly, 20000, 3);
+        link_raw_ping(&l);
+        tell_victim(KIND_ROOM);
+        CHECK_EQ(ask_health().lost, 2);
+        send_region();
+        CHECK_EQ(ask_health().lost, 2);
+        link_raw_close(&late);
+        link_raw_close(&l);
+        end_victim();
+}

@@ -19,6 +19,8 @@ enum {
         KIND_HOLD = 0x484f4c44, /* kept, with a copy to compare with; unlike others not answered */
         KIND_TALK = 0x54414c4b, /* sends through the right it carries as long as there is room */
         KIND_PLUG = 0x504c5547, /* calls the right it carries: what comes meanwhile is queued */
+        KIND_FULL = 0x46554c4c, /* has no place for a descriptor from now on ... */
+        KIND_ROOM = 0x524f4f4d, /* ... and again as many as before */
         KIND_STOP = 0x53544f50,
         VICTIM_LIMIT = 64,
         TALK_MAX = 1000,
@@ -34,6 +36,7 @@ struct health {
         int32_t talk_outcome; /* what ended it */
         int32_t held_changed; /* the message kept is not what it was when it came */
         int32_t held_in_place;
+        int32_t lost; /* regions whose descriptor did not arrive */
 };
 
 static struct victim {
@@ -42,7 +45,8 @@ static struct victim {
         const void *held_data; /* its isolated region if it has one, else its bytes */
         size_t held_size;
         void *copy; /* of those */
-        int32_t talked, talk_outcome;
+        int32_t talked, talk_outcome, lost;
+        struct rlimit room; /* for descriptors, before KIND_FULL */
 } victim;
 
 /* By another way each time: forever, in place, several, through a set, by looking only. */
@@ -115,6 +119,25 @@ static inline void victim_hold(const struct ptl_message *m)
         memcpy(victim.copy, victim.held_data, victim.held_size);
 }
 
+/* The lowest free descriptor is beyond the limit. */
+static inline void victim_fill(void)
+{
+        int free_one = dup(0);
+        struct rlimit none;
+
+        CHECK(free_one >= 0 && getrlimit(RLIMIT_NOFILE, &victim.room) == 0);
+        none = victim.room;
+        none.rlim_cur = (rlim_t)free_one;
+        close(free_one);
+        CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+}
+
+static inline void victim_count_lost(const struct ptl_message *m)
+{
+        for (uint32_t i = 0; i < m->n_regions; i++)
+                victim.lost += !m->regions[i].region;
+}
+
 static inline void victim_plug(const struct ptl_message *m)
 {
         char answer[8];
@@ -135,7 +158,8 @@ static inline struct health victim_health(void)
                                .talk_outcome = victim.talk_outcome,
                                .held_size = victim.held_size,
                                .held_changed = changed,
-                               .held_in_place = (int32_t)victim.held.in_place};
+                               .held_in_place = (int32_t)victim.held.in_place,
+                               .lost = victim.lost};
 }
 
 static inline void victim_answer(struct ptl_message *m)
@@ -163,6 +187,11 @@ static inline bool victim_take(struct ptl_message *m)
                 victim_talk(m);
         if (m->kind == KIND_PLUG)
                 victim_plug(m);
+        if (m->kind == KIND_FULL)
+                victim_fill();
+        if (m->kind == KIND_ROOM)
+                CHECK(setrlimit(RLIMIT_NOFILE, &victim.room) == 0);
+        victim_count_lost(m);
         if (m->reply)
                 victim_answer(m);
         victim_drop(m);
