@@ -26,11 +26,15 @@ static inline ptl_port ptl_held_enter(struct ptl_peer *peer, struct ptl_held *he
 /* A send-once right the peer granted: always a name of its own. */
 static inline ptl_port ptl_held_once(struct ptl_peer *peer, uint32_t right)
 {
+        struct ptl_held *h = ptl_table_at_sized(&peer->held, ptl_right_index(right), sizeof *h);
         struct ptl_entry *e;
 
-        if (PTL_UNLIKELY(!ptl_table_ensure(&peer->held, ptl_right_index(right))))
-                return PTL_NULL;
-        return ptl_held_enter(peer, ptl_held_at(peer, right), PTL_RIGHT_SEND_ONCE, right, &e);
+        if (PTL_UNLIKELY(!h)) {
+                if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))
+                        return PTL_NULL;
+                h = ptl_held_at(peer, right);
+        }
+        return ptl_held_enter(peer, h, PTL_RIGHT_SEND_ONCE, right, &e);
 }
 
 /* Forgets it: no name has it any more. */

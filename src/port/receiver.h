@@ -127,9 +127,12 @@ _Static_assert(sizeof(struct ptl_receiver) + sizeof(struct ptl_entry) <= 120,
 
 static inline uint32_t ptl_units(uint64_t bytes)
 {
-        uint64_t units = bytes / 64 + (bytes % 64 != 0);
+        uint64_t units;
 
-        return units > UINT32_MAX / 4 ? UINT32_MAX / 4 : units ? (uint32_t)units : 1;
+        if (bytes <= 64)
+                return 1;
+        units = bytes / 64 + (bytes % 64 != 0);
+        return units > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)units;
 }
 
 /* A limit of bytes as units of 64, at least one; 0 is the default. */

@@ -289,20 +289,22 @@ struct ptl_ring_plain {
 /* The next frame, if it is one of those and all right; what else it may be, ptl_ring_peek() says. */
 static inline bool ptl_ring_peek_plain(const struct ptl_ring_reader *r, struct ptl_ring_plain *ret)
 {
-        const _Atomic uint64_t *words = ptl_ring_next_word(r);
-        uint64_t word = ptl_load_acquire(words); /* E1 */
-        uint64_t left = r->size - (r->position & (r->size - 1));
         const uint64_t all_but_length = ~(uint64_t)0xffffff00;
+        uint64_t offset = r->position & (r->size - 1), left = r->size - offset;
+        uint64_t expected = ptl_frame_stamp(r->position) | PTL_FRAME_INLINE;
+        const _Atomic uint64_t *words = (const _Atomic uint64_t *)(const void *)(r->base + offset);
+        uint32_t sequence = r->sequence;
+        uint64_t word = ptl_load_acquire(words); /* E1 */
 
         ret->length = ptl_frame_length(word);
-        if (PTL_UNLIKELY(((word ^ (ptl_frame_stamp(r->position) | PTL_FRAME_INLINE)) & all_but_length) ||
+        if (PTL_UNLIKELY(((word ^ expected) & all_but_length) ||
                          ret->length > PTL_INLINE_MAX || PTL_FRAME_HEAD + ret->length > left))
                 return false;
         ret->body = (const char *)(const void *)words + PTL_FRAME_HEAD;
         ptl_ring_prefetch(ret->body - PTL_FRAME_HEAD, ret->length);
         ret->rights = ptl_load_relaxed(words + 1); /* relaxed: behind E1 */
         ret->counts = ptl_load_relaxed(words + 2); /* relaxed: behind E1 */
-        return (uint32_t)ret->counts == r->sequence;
+        return (uint32_t)ret->counts == sequence;
 }
 
 static inline void ptl_ring_advance_plain(struct ptl_ring_reader *r, const struct ptl_ring_plain *plain)
