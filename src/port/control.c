@@ -56,7 +56,7 @@ static int write_claim(struct ptl_peer *peer, const struct ptl_entry *e)
 {
         struct ptl_held *h = ptl_table_at(&peer->claims, ptl_right_index(e->remote));
         struct ptl_frame_claim body = {.ticket = h->ticket};
-        struct ptl_frame_head head = {.right = ptl_right_index(e->remote)};
+        struct ptl_frame_head head = {.right = e->remote & ~PTL_RIGHT_CLAIMED};
 
         return write_frame(&peer->link, PTL_FRAME_CLAIM, &head, &body, sizeof body);
 }

@@ -323,6 +323,8 @@ static int window(struct ptl_peer *peer, const struct ptl_frame *f)
 
         if (ptl_frame_body(f->body, f->length, &body, sizeof body))
                 return lie(peer);
+        if (e && f->kind == PTL_FRAME_CONFIRM)
+                e->flags &= (uint8_t)~PTL_ENTRY_UNCONFIRMED; /* E6: the word was set back before this was written */
         if (e && (e->rights | e->under_way) & PTL_RIGHT_SEND) {
                 e->limit_messages = body.limit_messages;
                 e->limit_units = body.limit_units;

@@ -112,12 +112,13 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
         return ptl_grant_right(g);
 }
 
-int ptl_grant_claim(struct ptl_peer *peer, uint32_t index, struct ptl_receiver *receiver)
+int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver)
 {
+        uint32_t index = ptl_right_index(right);
         struct ptl_grant *g;
         uint8_t pending;
 
-        if (index == 0 || !ptl_table_ensure(&peer->claimed, index))
+        if (!ptl_right_is_granted(right) || !ptl_table_ensure(&peer->claimed, index))
                 return PTL_E_MALFORMED;
         g = ptl_table_at(&peer->claimed, index);
         /* One that was given back may still stand on the list of what is to be told. */
@@ -125,7 +126,7 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t index, struct ptl_receiver *
         if ((g->kind != PTL_GRANT_FREE && !(pending && g->references == 0)) ||
             !reserve_taken(peer, index, true))
                 return PTL_E_MALFORMED;
-        g->generation = 0; /* claimed numbers carry none: the holder's ring orders their reuse */
+        g->generation = (uint16_t)ptl_right_generation(right);
         start(g, peer, index | PTL_RIGHT_CLAIMED, receiver);
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
         ptl_grant_show_taken(g);

@@ -50,17 +50,28 @@ static struct ptl_entry *find_claim(struct ptl_peer *peer, uint64_t ticket)
 {
         for (uint32_t i = 1; i < peer->claims.fresh; i++) {
                 struct ptl_held *h = ptl_table_at(&peer->claims, i);
+                struct ptl_entry *e = h && h->name && h->ticket == ticket
+                                              ? ptl_space_hidden(peer->space, h->name)
+                                              : NULL;
 
-                if (h && h->name && h->ticket == ticket)
-                        return ptl_held_entry(peer, i | PTL_RIGHT_CLAIMED);
+                if (e && e->peer == peer)
+                        return e;
         }
         return NULL;
+}
+
+/* In another generation than the claims before it: what the peer still says of an earlier right is not
+ * taken for news of this one. */
+static uint32_t new_claim(struct ptl_peer *peer, uint32_t index)
+{
+        return ptl_right_make(index, peer->claimed_often++) | PTL_RIGHT_CLAIMED;
 }
 
 ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
                         uint32_t limit_units)
 {
         struct ptl_entry *e = find_claim(peer, ticket);
+        bool used = peer->claims.free != 0;
         struct ptl_held *h;
         uint32_t index;
         ptl_port name;
@@ -71,7 +82,7 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
         h = ptl_table_at(&peer->claims, index);
         if (!h)
                 return PTL_NULL;
-        name = ptl_held_enter(peer, h, PTL_RIGHT_SEND, index | PTL_RIGHT_CLAIMED, &e);
+        name = ptl_held_enter(peer, h, PTL_RIGHT_SEND, new_claim(peer, index), &e);
         if (!name) {
                 ptl_table_give(&peer->claims, index);
                 return PTL_NULL;
@@ -79,6 +90,8 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
         h->ticket = ticket;
         e->limit_messages = limit_messages;
         e->limit_units = limit_units;
+        if (used)
+                e->flags |= PTL_ENTRY_UNCONFIRMED;
         ptl_control_entry(peer, e, PTL_ENTRY_CLAIM);
         return name;
 }

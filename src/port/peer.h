@@ -24,7 +24,7 @@ struct ptl_grant {
         uint8_t kind;  /* enum ptl_grant_kind */
         uint8_t marks; /* enum ptl_grant_marks */
         uint32_t references; /* times it was granted; releases give them back */
-        uint32_t serial;     /* of its lives: a claimed index is used again without a generation */
+        uint32_t serial;     /* of its lives */
         uint32_t arrived, arrived_units; /* messages that came through it */
         uint32_t taken, taken_units;     /* of those, dequeued by the program */
         uint32_t fenced; /* `taken` when a sender that waits for room was last looked for behind a fence */
@@ -55,6 +55,7 @@ struct ptl_peer {
         struct ptl_grant *spare; /* of `granted`: a reply right used up, still in its port's list; NULL: none */
         struct ptl_table held;             /* struct ptl_held, index chosen by the peer */
         struct ptl_table claims;           /* struct ptl_held, index chosen by us */
+        uint32_t claimed_often;            /* claims made: the next one's generation */
         uint32_t pending_grants[2];        /* heads: granted, claimed */
         uint32_t pending_entries;          /* head */
         uint8_t taken_reserved[2][PTL_TAKEN_ENTRIES / 512 / 8]; /* pages, a bit each */
@@ -117,8 +118,8 @@ static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t r
         return g;
 }
 
-/* The peer claims index @index with a ticket for @receiver (NULL: refused or dead). */
-PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t index,
+/* The peer claims @right, an index and a generation, with a ticket for @receiver (NULL: refused or dead). */
+PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t right,
                                    struct ptl_receiver *receiver);
 
 /* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken

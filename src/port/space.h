@@ -30,6 +30,7 @@ enum ptl_entry_flags {
         PTL_ENTRY_FORKED = 4,  /* was the parent's when this process was forked */
         PTL_ENTRY_LEFT = 8,    /* a message is left with the port */
         PTL_ENTRY_CLAIM = 16,  /* a claim: its CLAIM frame is still to be written */
+        PTL_ENTRY_UNCONFIRMED = 32, /* a claim: the taken word may be that of its index's earlier right */
 };
 
 struct ptl_entry {

@@ -11,7 +11,7 @@ void ptl_window_refresh(struct ptl_entry *e)
         uint64_t seen;
         uint32_t messages;
 
-        if (!link->peer.base)
+        if (!link->peer.base || e->flags & PTL_ENTRY_UNCONFIRMED)
                 return;
         /* E6 */
         seen = ptl_load_acquire(ptl_outbox_taken(&link->peer, claimed) + ptl_right_index(e->remote));

@@ -20,7 +20,7 @@ enum ptl_frame_kind {
         PTL_FRAME_INLINE, /* a message; body: the bytes */
         PTL_FRAME_BLOCK,  /* a message; body: struct ptl_frame_block */
         PTL_FRAME_RICH,   /* a message; body: struct ptl_frame_rich and items, then maybe the bytes */
-        PTL_FRAME_CLAIM,  /* right: index the holder chose. Body: struct ptl_frame_claim */
+        PTL_FRAME_CLAIM,  /* right: index and generation the holder chose. Body: struct ptl_frame_claim */
         PTL_FRAME_CONFIRM, /* right: one the reader claimed and has. Body: struct ptl_frame_window. A
                               claim that is refused is answered with DEAD */
         PTL_FRAME_WINDOW, /* right: one the reader holds. Body: struct ptl_frame_window */
@@ -109,7 +109,7 @@ _Static_assert(sizeof(struct ptl_frame_region) == 32, "layout");
 /*
  * A right's number on a link, in the receiver's table: 19 bits of index, one bit that says which of
  * two tables (the index was chosen by the granter, or by the holder with a claim), 12 bits of
- * generation (granter's table only; the holder's reuse is ordered by its own ring).
+ * generation, which whoever chose the index changes before it is used again.
  */
 #define PTL_RIGHT_INDEX_BITS 19u
 #define PTL_RIGHT_INDEX_MAX  ((1u << PTL_RIGHT_INDEX_BITS) - 1)

@@ -2,9 +2,9 @@
 /*
  * process/fuse_raw.h - a file whose file system answers nothing, once it has been opened
  *
- * The file system is a child that speaks the kernel's protocol on /dev/fuse (linux/fuse.h), mounted on a
- * file in a mount name space of this case. What is asked behind the open hangs until the child ends, but
- * for what comes when a descriptor is closed: CAVEATS.md says what that can do.
+ * The file system is a child that speaks the kernel's protocol on /dev/fuse (linux/fuse.h), mounted
+ * on a file in a mount name space of this case. What is asked behind the open hangs until the child
+ * ends, but for what comes when a descriptor is closed: CAVEATS.md says what that can do.
  */
 #pragma once
 #include "tst.h"
@@ -15,13 +15,14 @@
 
 enum { FUSE_BUFFER = 1 << 16, FUSE_FILE_SIZE = 1 << 30 };
 
-static inline void fuse_answer(int device, uint64_t unique, int error, const void *body, size_t size)
+static inline void fuse_answer(int device, uint64_t unique, int error, const void *body,
+                               size_t size)
 {
         struct fuse_out_header head = {
                 .len = (uint32_t)(sizeof head + size), .error = error, .unique = unique};
         struct iovec parts[] = {
-                {&head,                     sizeof head},
-                {(void *)(uintptr_t)body,   size       },
+                {&head,                   sizeof head},
+                {(void *)(uintptr_t)body, size       },
         };
 
         (void)!writev(device, parts, 2); /* who asked may have gone */
@@ -29,15 +30,22 @@ static inline void fuse_answer(int device, uint64_t unique, int error, const voi
 
 static inline void fuse_answer_attributes(int device, uint64_t unique)
 {
-        struct fuse_attr_out out = {.attr = {.ino = FUSE_ROOT_ID, .mode = S_IFREG | 0666, .nlink = 1, .size = FUSE_FILE_SIZE}};
+        struct fuse_attr_out out = {
+                .attr = {.ino = FUSE_ROOT_ID,
+                         .mode = S_IFREG | 0666,
+                         .nlink = 1,
+                         .size = FUSE_FILE_SIZE}
+        };
 
-        fuse_answer(device, unique, 0, &out, sizeof out); /* valid for no time: asked for at each fstat() */
+        fuse_answer(device, unique, 0, &out,
+                    sizeof out); /* valid for no time: asked for at each fstat() */
 }
 
 static inline void fuse_greet(int device, uint64_t unique, const struct fuse_init_in *in)
 {
-        struct fuse_init_out out = {
-                .major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096};
+        struct fuse_init_out out = {.major = FUSE_KERNEL_VERSION,
+                                    .minor = FUSE_KERNEL_MINOR_VERSION,
+                                    .max_write = 4096};
 
         if (in->minor < out.minor)
                 out.minor = in->minor;

@@ -2,8 +2,8 @@
 /*
  * restart_test.c - the name server dies under a thousand tasks
  *
- * Some are processes that run the library, half of which sleep in it and half elsewhere; the others are
- * bare connections of this process, each with a passport and a name.
+ * Some are processes that run the library, half of which sleep in it and half elsewhere; the others
+ * are bare connections of this process, each with a passport and a name.
  *
  *   RESTART_PROCESSES   how many are processes (50), of RESTART_TASKS (1000)
  */
@@ -76,7 +76,8 @@ static void start_processes(unsigned n)
                 unsigned from = n_processes;
 
                 for (; n_processes < n && n_processes < from + AT_ONCE; n_processes++)
-                        peer_start(&owners[n_processes].peer, "owner", name_of("process", n_processes),
+                        peer_start(&owners[n_processes].peer, "owner",
+                                   name_of("process", n_processes),
                                    is_inside(n_processes) ? "inside" : "elsewhere", NULL);
                 for (unsigned i = from; i < n_processes; i++)
                         peer_hear(&owners[i].peer, "published");
@@ -95,7 +96,8 @@ static void start_raws(unsigned n)
         }
 }
 
-/* As a task of the library does it: again, if the server ends or lets it go before WELCOME (server.md). */
+/* As a task of the library does it: again, if the server ends or lets it go before WELCOME
+ * (server.md). */
 static bool connect_again(struct raw *raw, int passport)
 {
         int fd = raw_try_connect(getenv("PORTOLAN_SOCKET"));
@@ -129,7 +131,8 @@ struct names {
 
 static int compare(const void *a, const void *b)
 {
-        return strcmp(((const struct ptl_name_entry *)a)->name, ((const struct ptl_name_entry *)b)->name);
+        return strcmp(((const struct ptl_name_entry *)a)->name,
+                      ((const struct ptl_name_entry *)b)->name);
 }
 
 static struct names list(void)
@@ -236,8 +239,8 @@ static void end_all(void)
 {
         for (unsigned i = 0; i < n_processes; i++)
                 if (is_inside(i))
-                        OK(ptl_send_message(owners[i].port, &(struct ptl_outgoing){.kind = KIND_QUIT},
-                                            soon()));
+                        OK(ptl_send_message(owners[i].port,
+                                            &(struct ptl_outgoing){.kind = KIND_QUIT}, soon()));
         for (unsigned i = 0; i < n_processes; i++)
                 peer_end(&owners[i].peer);
         for (unsigned i = 0; i < n_raws; i++)
