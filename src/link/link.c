@@ -17,35 +17,37 @@ static void set_state(struct ptl_link *link, enum ptl_link_state state)
         ptl_store_relaxed(&link->state, state); /* relaxed: stored under the locks that order it */
 }
 
-static int send_hello(struct ptl_link *link, int outbox)
+static bool is_hung_up(int r) { return r == -EPIPE || r == -ECONNRESET; }
+
+static int send_hello(const struct ptl_link *link, int socket)
 {
         struct ptl_link_msg hello = ptl_link_msg(PTL_LM_HELLO, 0);
-        int fds[2] = {outbox, link->bell};
-        int r = ptl_socket_send(link->socket, &hello, sizeof hello, fds, 2);
+        int fds[2] = {link->outbox, link->bell};
+        int r = ptl_socket_send(socket, &hello, sizeof hello, fds, 2);
 
         /* A peer that has died already may have left messages: its HELLO lies in the socket. */
-        return r == -EPIPE || r == -ECONNRESET ? 0 : r;
+        return is_hung_up(r) ? 0 : r;
 }
 
 int ptl_link_init(struct ptl_link *link, int socket, const struct ptl_identity *identity)
 {
-        ptl_cleanup(ptl_closep) int outbox = -EBADF;
         int r;
 
         *link = (struct ptl_link){.identity = *identity,
                                   .socket = socket,
                                   .bell = -EBADF,
                                   .peer_bell = -EBADF,
+                                  .outbox = -EBADF,
                                   .cpu = UINT32_MAX};
         for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
                 link->inbox[i] = -EBADF;
         set_state(link, PTL_LINK_INTRODUCED);
-        r = ptl_outbox_create(&link->mine, &outbox);
+        r = ptl_outbox_create(&link->mine, &link->outbox);
         if (!r) {
                 link->bell = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK); /* readable for ever: edges tell */
                 /* Armed before the peer can publish: a link is born cold, looked at since its arming. */
                 ptl_bell_arm(&ptl_outbox_head(&link->mine)->bell, &link->sleeper);
-                r = link->bell < 0 ? -errno : send_hello(link, outbox);
+                r = link->bell < 0 ? -errno : send_hello(link, socket);
         }
         if (!r) {
                 ptl_ring_writer_init(&link->tx, &link->mine);
@@ -56,13 +58,86 @@ int ptl_link_init(struct ptl_link *link, int socket, const struct ptl_identity *
         return r;
 }
 
+static void close_inbox(struct ptl_link *link)
+{
+        for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
+                link->inbox[i] = ptl_socket_discard(link->inbox[i]);
+}
+
+/* --- until the peer has answered --- */
+
+static void unkeep(struct ptl_link *link, uint64_t first, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                link->kept[first - 1 + i] = ptl_close(link->kept[first - 1 + i]);
+}
+
+/* Copies of descriptors that are about to be sent. */
+static int keep(struct ptl_link *link, uint64_t first, const int *fds, size_t count)
+{
+        if (!link->kept)
+                link->kept = calloc(PTL_LINK_DESCRIPTORS, sizeof *link->kept);
+        if (!link->kept)
+                return -ENOMEM;
+        for (size_t i = 0; i < count; i++) {
+                int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+                if (copy < 0) {
+                        int r = -errno;
+
+                        unkeep(link, first, i);
+                        return r;
+                }
+                link->kept[first - 1 + i] = copy;
+        }
+        return 0;
+}
+
+/* Nothing has to be carried again. */
+static void forget_kept(struct ptl_link *link)
+{
+        link->outbox = ptl_close(link->outbox);
+        if (!link->kept)
+                return;
+        unkeep(link, 1, link->tickets_sent);
+        free(link->kept);
+        link->kept = NULL;
+}
+
+/* The peer's tickets, too, begin anew: it sends on the next socket what it had sent on this one. */
+void ptl_link_lose(struct ptl_link *link)
+{
+        link->socket = ptl_close(link->socket);
+        close_inbox(link);
+        link->tickets_taken = link->tickets_used = 0;
+}
+
+/* HELLO last: with it the peer may read the frames that name the tickets, and nothing can fail behind it. */
+int ptl_link_rejoin(struct ptl_link *link, int socket)
+{
+        int r = 0;
+
+        for (uint64_t t = 1; !r && t <= link->tickets_sent; t++) {
+                struct ptl_link_msg msg = ptl_link_msg(PTL_LM_DESCRIPTORS, ptl_link_msg_tickets(t, 1));
+
+                r = ptl_socket_send(socket, &msg, sizeof msg, &link->kept[t - 1], 1);
+                if (is_hung_up(r)) /* as in send_hello() */
+                        r = 0;
+        }
+        if (!r)
+                r = send_hello(link, socket);
+        if (!r)
+                link->socket = socket;
+        return r;
+}
+
 void ptl_link_fini(struct ptl_link *link)
 {
+        forget_kept(link);
+        close_inbox(link);
         link->socket = ptl_close(link->socket);
         link->bell = ptl_close(link->bell);
         link->peer_bell = ptl_close(link->peer_bell);
-        for (int i = 0; i < PTL_LINK_DESCRIPTORS; i++)
-                link->inbox[i] = ptl_socket_discard(link->inbox[i]);
         ptl_outbox_unmap(&link->mine);
         ptl_outbox_unmap(&link->peer);
         free(link->pool);
@@ -91,7 +166,7 @@ void ptl_link_bell_introduced(struct ptl_link *link)
 
         if (r == PTL_E_MALFORMED)
                 ptl_link_accuse(link);
-        else if (r > 0)
+        else if (link->refused)
                 shutdown(link->socket, SHUT_RDWR); /* what was read is gone: the leader meets the end */
         if (link->peer.base && ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer))
                 ptl_link_ring(link);
@@ -127,6 +202,7 @@ static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
         if (link->pool)
                 link->pool->returned = ptl_outbox_head(&link->peer)->returned;
         set_state(link, PTL_LINK_OPEN);
+        forget_kept(link);
         return 0;
 }
 
@@ -147,7 +223,8 @@ static int take_descriptors(struct ptl_link *link, uint64_t value, int *fds, siz
 
 static int take_acknowledge(struct ptl_link *link, uint64_t ticket)
 {
-        if (ticket > link->tickets_sent || ticket < link->tickets_acknowledged)
+        if (ptl_link_state(link) == PTL_LINK_INTRODUCED || /* it has not read what would name one */
+            ticket > link->tickets_sent || ticket < link->tickets_acknowledged)
                 return PTL_E_MALFORMED;
         link->tickets_acknowledged = ticket;
         return 0;
@@ -170,6 +247,8 @@ int ptl_link_input(struct ptl_link *link)
 {
         bool reset = false;
 
+        if (ptl_link_is_lost(link))
+                return 0;
         for (int i = 0; i < 4 * PTL_LINK_DESCRIPTORS; i++) { /* bounded: others want their turn */
                 char packet[sizeof(struct ptl_link_msg) + 1];
                 int fds[PTL_LINK_TOGETHER];
@@ -192,6 +271,7 @@ int ptl_link_input(struct ptl_link *link)
                         r = take_packet(link, &msg, fds, n_fds);
                 for (size_t k = 0; k < n_fds; k++)
                         ptl_socket_discard(fds[k]);
+                link->refused |= r > 0;
                 if (r)
                         return r;
         }
@@ -302,6 +382,22 @@ void ptl_link_block_return(struct ptl_link *link, uint32_t slot)
                 ptl_link_ring(link);
 }
 
+/* A peer that has not answered may not have this socket at all: then the next one carries them. */
+static int send_introduced(struct ptl_link *link, const struct ptl_link_msg *msg, const int *fds, size_t count)
+{
+        uint64_t first = link->tickets_sent + 1;
+        int r = keep(link, first, fds, count);
+
+        if (r || ptl_link_is_lost(link))
+                return r;
+        r = ptl_socket_send(link->socket, msg, sizeof *msg, fds, count);
+        if (is_hung_up(r))
+                return 0;
+        if (r)
+                unkeep(link, first, count);
+        return r;
+}
+
 int ptl_link_descriptors_send(struct ptl_link *link, const int *fds, size_t count,
                               uint64_t *ret_first)
 {
@@ -311,10 +407,12 @@ int ptl_link_descriptors_send(struct ptl_link *link, const int *fds, size_t coun
 
         if (first + count - 1 - link->tickets_acknowledged > PTL_LINK_DESCRIPTORS)
                 return PTL_E_FULL;
-        r = ptl_socket_send(link->socket, &msg, sizeof msg, fds, count);
+        r = ptl_link_state(link) == PTL_LINK_INTRODUCED
+                    ? send_introduced(link, &msg, fds, count)
+                    : ptl_socket_send(link->socket, &msg, sizeof msg, fds, count);
         if (r == -EAGAIN || r == -ETOOMANYREFS)
                 return PTL_E_FULL;
-        if (r == -EPIPE || r == -ECONNRESET)
+        if (is_hung_up(r))
                 return PTL_E_DEAD;
         if (!r) {
                 *ret_first = first;

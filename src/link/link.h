@@ -3,7 +3,8 @@
  * link/link.h - two tasks connected: an outbox each way, a socket, a doorbell each way
  *
  * States (docs/protocol/link.md):
- *   INTRODUCED  our outbox exists and our HELLO is under way; frames may be written, nothing read
+ *   INTRODUCED  our outbox exists and our HELLO is under way; frames may be written, nothing read.
+ *               LOST while it has no socket: the last one ended before the peer had answered on it
  *   OPEN        the peer's HELLO came: its outbox is mapped, its doorbell known
  *   DEAD        the peer is gone or lied; what it had published may still be read, nothing is sent
  *
@@ -61,10 +62,14 @@ struct ptl_link {
         uint64_t frames_received, bells_heard, lies;
         uint32_t cpu; /* what we last published */
         bool accused; /* ptl_link_accuse() */
+        bool refused; /* what the peer said ended it, though that was no lie */
 
         struct ptl_outbox mine, peer; /* peer.base NULL until OPEN */
         struct ptl_identity identity;
         int socket, bell, peer_bell;
+        /* Until the peer has answered: what another socket would have to carry again. */
+        int outbox; /* descriptor of `mine` */
+        int *kept;  /* copies of what was sent under the tickets from 1 on; NULL: none */
 };
 
 /**
@@ -78,6 +83,25 @@ struct ptl_link {
  */
 PTL_MUST_CHECK int ptl_link_init(struct ptl_link *link, int socket,
                                  const struct ptl_identity *identity);
+
+/**
+ * ptl_link_lose - the socket ended, and the peer had not answered on it
+ *
+ * An INTRODUCED link only, whose socket is in no epoll set any more. Frames may be written as before.
+ */
+void ptl_link_lose(struct ptl_link *link);
+
+static inline bool ptl_link_is_lost(const struct ptl_link *link) { return link->socket < 0; }
+
+/**
+ * ptl_link_rejoin - go on over another socket that the name server made
+ * @socket: consumed on success
+ *
+ * A LOST link only; it is INTRODUCED after it. The peer, which has read nothing of ours, finds all that was
+ * written and sent. On failure it has been shown nothing. The link's lock is held.
+ * Return: 0, -EAGAIN, -ETOOMANYREFS, -ENOMEM, ...
+ */
+PTL_MUST_CHECK int ptl_link_rejoin(struct ptl_link *link, int socket);
 
 /* Closes descriptors and unmaps. Nobody may use the link or read in place any more. */
 void ptl_link_fini(struct ptl_link *link);
@@ -213,7 +237,8 @@ void ptl_link_block_return(struct ptl_link *link, uint32_t slot);
 /* --- descriptors --- */
 
 /* Sends descriptors, all or none; fills the ticket of the first, the others follow. PTL_E_FULL: too many
- * under way. @count: 1 to PTL_LINK_TOGETHER. Link's lock held. */
+ * under way; -EMFILE: none is left for the copies that are kept until the peer answers. @count: 1 to
+ * PTL_LINK_TOGETHER. Link's lock held. */
 PTL_MUST_CHECK int ptl_link_descriptors_send(struct ptl_link *link, const int *fds, size_t count,
                                              uint64_t *ret_first);
 
