@@ -44,6 +44,15 @@ struct ptl_held {
 
 struct ptl_region;
 
+/* A link that ended before the peer had answered on it (task/relink.h). */
+struct ptl_relink {
+        bool lost;
+        uint32_t serial;        /* of the INTRODUCE under way; 0: none is */
+        uint32_t tries;         /* INTRODUCEs since this server is there */
+        ptl_time again_at;      /* when to ask, if none is under way */
+        ptl_time unknown_until; /* the server does not know the peer: it is dead then; 0: it does */
+};
+
 enum { PTL_REGIONS_PER_LINK = 256 };
 
 struct ptl_peer {
@@ -68,6 +77,7 @@ struct ptl_peer {
         bool hot, watched, reaped, heat_later;
         bool watched_open; /* it was hot once, so it was looked at since it opened */
         uint32_t idle; /* sleeps since a frame came */
+        struct ptl_relink relink;
 };
 
 /* Consumes @socket on success; one reference, the caller's. */

@@ -2,6 +2,7 @@
 /* task/names.c - publish, look up, watch (portolan/name.h) */
 #include "port/regions.h"
 #include "shm/outbox.h"
+#include "task/relink.h"
 #include "task/task.h"
 #include "base/cancel.h"
 #include <fcntl.h>
@@ -239,6 +240,8 @@ static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int 
         int r;
 
         if (peer) {
+                if (*fd >= 0 && peer->relink.lost)
+                        (void)ptl_relink_join(task, peer, fd); /* else it is asked for again */
                 *ret_peer = peer;
                 return 0;
         }

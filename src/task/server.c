@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "link/server_path.h"
 #include "link/socket.h"
+#include "task/relink.h"
 #include "task/spawn.h"
 #include "task/task.h"
 #include <string.h>
@@ -25,9 +26,13 @@ void ptl_server_init(struct ptl_server *server)
                 .socket = -EBADF, .passport = -EBADF, .starter = -EBADF, .retry_at = PTL_FOREVER};
 }
 
-ptl_time ptl_server_due(const struct ptl_server *server)
+ptl_time ptl_server_due(const struct ptl_task *task)
 {
-        return server->state == PTL_SERVER_CONNECTING ? server->retry_at : PTL_FOREVER;
+        const struct ptl_server *s = &task->server;
+
+        if (s->state == PTL_SERVER_CONNECTING)
+                return s->retry_at;
+        return PTL_UNLIKELY(s->lost_links) && s->state == PTL_SERVER_READY ? ptl_relink_due(task) : PTL_FOREVER;
 }
 
 /* --- requests --- */
@@ -114,7 +119,10 @@ static void forget_starts(struct ptl_server *s)
         s->starts = 0;
 }
 
-/* Names are to be back when a server is: whoever has published goes on looking for one. */
+/* Names are to be back when a server is: whoever has published goes on looking for one. Who has lost a link
+ * does, too. */
+static bool is_needed(const struct ptl_server *s) { return s->published || s->watches || s->lost_links; }
+
 static void give_up(struct ptl_task *task, int outcome)
 {
         struct ptl_server *s = &task->server;
@@ -123,7 +131,7 @@ static void give_up(struct ptl_task *task, int outcome)
         s->state = PTL_SERVER_OFF;
         forget_starts(s);
         finish_all(task, outcome);
-        if (s->published || s->watches)
+        if (is_needed(s))
                 retry_in(task, LATER_MS);
 }
 
@@ -225,10 +233,19 @@ static void begin(struct ptl_task *task)
         connect_now(task);
 }
 
+bool ptl_server_is_ready(struct ptl_task *task)
+{
+        if (task->server.state == PTL_SERVER_OFF)
+                begin(task);
+        return task->server.state == PTL_SERVER_READY;
+}
+
 void ptl_server_step(struct ptl_task *task)
 {
         struct ptl_server *s = &task->server;
 
+        if (s->state == PTL_SERVER_READY)
+                ptl_relink_step(task);
         if (s->state == PTL_SERVER_CONNECTING && ptl_now() >= s->retry_at) {
                 if (s->give_up_at < ptl_now()) { /* a new try, after a while without a server */
                         s->give_up_at = ptl_after_ms(START_PATIENCE_MS);
@@ -244,6 +261,7 @@ static void lost(struct ptl_task *task)
         struct ptl_server *s = &task->server;
 
         disconnect(task);
+        ptl_relink_restart(task);
         for (struct ptl_request *r = s->requests; r; r = r->next) {
                 r->sent = false;
                 if (r->item)
@@ -254,7 +272,7 @@ static void lost(struct ptl_task *task)
                 retry_in(task, RETRY_MS);
         } else if (s->state == PTL_SERVER_GREETING) {
                 give_up(task, PTL_E_NO_SERVER);
-        } else if (s->published || s->watches || s->requests) {
+        } else if (is_needed(s) || s->requests) {
                 begin(task);
         } else {
                 s->state = PTL_SERVER_OFF;
@@ -305,12 +323,15 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
         if (again || s->published)
                 assert_names(task);
         send_unsent(task);
+        ptl_relink_step(task);
 }
 
 static void introduced(struct ptl_task *task, const struct ptl_identity *peer, int *fd)
 {
         struct ptl_peer *made;
 
+        /* Always a link of its own, though one may be lost: of sockets that two lost links took from each
+         * other's questions each side could drop the other's for ever (models/relink.pml). */
         if (*fd >= 0 && ptl_task_link(task, *fd, peer, &made) == 0)
                 (void)ptl_steal_fd(fd); /* else it is closed: the peer learns that we are gone */
 }
@@ -360,6 +381,7 @@ static void answer(struct ptl_task *task, const struct ptl_server_msg *msg, int 
                 finish(task, r, 0);
                 return;
         }
+        ptl_relink_answer(task, msg, fd);
 }
 
 static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg, int *fd)
@@ -432,14 +454,13 @@ void ptl_server_input(struct ptl_task *task)
 
 /* --- asking --- */
 
-void ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg)
+uint32_t ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg)
 {
         if (task->server.state != PTL_SERVER_READY)
-                return;
+                return 0;
         msg->serial = next_serial(&task->server);
-        (void)!send_message(&task->server, msg, -1);
+        return send_message(&task->server, msg, -1) ? 0 : msg->serial;
 }
-
 
 static bool answered(struct ptl_task *task, struct ptl_waiter *waiter)
 {

@@ -3,8 +3,8 @@
  * task/server.h - this task's connection to the name server
  *
  * States: OFF (nothing asked for yet, or given up) → CONNECTING (a retry is due at `retry_at`) →
- * GREETING (HELLO sent) → READY; any → CONNECTING when the server goes away while names are published
- * or requests are pending. ptl_server_step() takes the next step and never blocks; packets are read by
+ * GREETING (HELLO sent) → READY; any → CONNECTING when the server goes away while names are published,
+ * links are lost or requests are pending. ptl_server_step() takes the next step and never blocks; packets are read by
  * the leader. The task's lock guards everything.
  */
 #pragma once
@@ -64,6 +64,7 @@ struct ptl_server {
         struct ptl_request *requests;
         struct ptl_published *published;
         struct ptl_watch *watches;
+        uint32_t lost_links; /* for which it is to be asked (task/relink.h) */
         char path[108];
 };
 
@@ -88,8 +89,11 @@ void ptl_server_input(struct ptl_task *task);
 PTL_MUST_CHECK int ptl_server_ask(struct ptl_task *task, struct ptl_request *request,
                                   ptl_time deadline);
 
-/* Tells the server something whose answer nobody waits for, if it is there. */
-void ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg);
+/* Tells the server something that no thread waits for, if it is there. The serial; 0: it was not sent. */
+uint32_t ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg);
+
+/* Is it there? Looks for one, and starts one, if nothing was asked of it yet. */
+bool ptl_server_is_ready(struct ptl_task *task);
 
 /* When ptl_server_step() has something to do; PTL_FOREVER: never by time alone. */
-ptl_time ptl_server_due(const struct ptl_server *server);
+ptl_time ptl_server_due(const struct ptl_task *task);

@@ -6,6 +6,7 @@
 #include "port/regions.h"
 #include "task/call.h"
 #include "task/left.h"
+#include "task/relink.h"
 #include "task/task.h"
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -214,11 +215,13 @@ int ptl_task_start(void)
 
 struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task_id id)
 {
+        struct ptl_peer *oldest = NULL;
+
         for (struct ptl_peer *p = task->space.peers; p; p = p->next)
                 if (p->link.identity.task.high == id.high && p->link.identity.task.low == id.low &&
                     ptl_link_state(&p->link) != PTL_LINK_DEAD)
-                        return p;
-        return NULL;
+                        oldest = p;
+        return oldest;
 }
 
 int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *identity,
@@ -275,6 +278,7 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
         if (ptl_trace_on)
                 ptl_trace_line("link with pid %d ends", (int)peer->link.identity.pid);
         peer->reaped = true;
+        ptl_relink_end(task, peer);
         ptl_peer_ref(peer);
         drain_rest(peer);
         ptl_lock(&peer->link.lock);

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/futex.h"
 #include "task/left.h"
+#include "task/relink.h"
 #include "task/task.h"
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -210,6 +211,13 @@ static int add(const struct ptl_wait_state *w, int fd, uint32_t events, uint64_t
         return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd)
+{
+        return add(&task->wait, fd, EPOLLIN | EPOLLRDHUP, (uint64_t)(uintptr_t)peer | TAG_SOCKET);
+}
+
+void ptl_wait_unwatch_socket(struct ptl_task *task, int fd) { epoll_ctl(task->wait.epoll, EPOLL_CTL_DEL, fd, NULL); }
+
 int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer)
 {
         struct ptl_wait_state *w = &task->wait;
@@ -221,7 +229,7 @@ int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer)
         r = add(w, peer->link.bell, EPOLLIN | EPOLLET, data | TAG_BELL);
         if (r)
                 return r;
-        r = add(w, peer->link.socket, EPOLLIN | EPOLLRDHUP, data | TAG_SOCKET);
+        r = ptl_wait_watch_socket(task, peer, peer->link.socket);
         if (r) {
                 epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
                 return r;
@@ -242,7 +250,7 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
         if (!peer->watched)
                 return;
         epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
-        epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.socket, NULL);
+        ptl_wait_unwatch_socket(task, peer->link.socket);
         peer->watched = false;
 }
 
@@ -266,12 +274,13 @@ static bool is_ready(const struct ptl_peer *peer)
 static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
 {
         struct ptl_link *link = &peer->link;
-        bool was_open = ptl_link_state(link) == PTL_LINK_OPEN;
+        bool was_open = ptl_link_state(link) == PTL_LINK_OPEN, unanswered;
         int r;
 
         ptl_lock(&link->lock);
         r = ptl_link_input(link);
         ptl_unlock(&link->lock);
+        unanswered = ptl_link_state(link) == PTL_LINK_INTRODUCED && !link->accused && !link->refused;
         if (r == 0) {
                 if (!was_open && ptl_link_state(link) == PTL_LINK_OPEN)
                         ptl_wait_heat(task, peer);
@@ -284,7 +293,8 @@ static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
                 link->lies++;
                 task->space.counters.lies++;
         }
-        ptl_task_unlink(task, peer);
+        if (!unanswered || !ptl_relink_begin(task, peer))
+                ptl_task_unlink(task, peer);
 }
 
 static void event(struct ptl_task *task, const struct epoll_event *ev)
@@ -354,7 +364,7 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
         if (PTL_UNLIKELY(task->space.lefts != NULL))
                 ptl_left_check(task);
-        if (PTL_UNLIKELY(task->server.state == PTL_SERVER_CONNECTING))
+        if (PTL_UNLIKELY(task->server.state == PTL_SERVER_CONNECTING || task->server.lost_links))
                 ptl_server_step(task);
 }
 
@@ -606,7 +616,7 @@ static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time
         }
         if (polls)
                 begun = ptl_now();
-        collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(&task->server))));
+        collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(task))));
         if (polls)
                 adapt(w, ptl_now() - begun);
         age_links(task);
@@ -632,7 +642,7 @@ static struct ptl_peer *sleep_for_frame(struct ptl_task *task, ptl_time deadline
         ptl_fence_seq_cst(); /* E3 */
         peer = first_ready(w);
         if (!peer) {
-                collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(&task->server))));
+                collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(task))));
                 age_links(task);
                 peer = first_ready(w);
         }

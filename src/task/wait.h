@@ -174,6 +174,10 @@ void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer);
 void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer);
 
+/* Of a link's socket alone: it is lost, or goes on over @fd (task/relink.h). */
+PTL_MUST_CHECK int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
+void ptl_wait_unwatch_socket(struct ptl_task *task, int fd);
+
 /* Somebody waits for what has just happened: signals them. */
 void ptl_wait_signal_receiver(struct ptl_task *task, struct ptl_receiver *receiver);
 void ptl_wait_forget_set(struct ptl_task *task, const struct ptl_set *set);

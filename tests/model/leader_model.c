@@ -19,6 +19,7 @@
 
 #define PTL_LOCK_SPINS 1
 #include "base/futex.h"
+#include "task/relink.h"
 #include "task/task.h"
 
 enum { SIZE = 512, PORTS = 3, BELL = 0, KICK = 1, LATER = 1000, ENTRIES = 4 };
@@ -202,10 +203,15 @@ void ptl_left_check(struct ptl_task *task)
         put(0); /* the notification */
 }
 
-ptl_time ptl_server_due(const struct ptl_server *server) { return PTL_FOREVER; }
+ptl_time ptl_server_due(const struct ptl_task *task) { return PTL_FOREVER; }
 void ptl_server_step(struct ptl_task *task) { model_fail("no server"); }
 void ptl_server_input(struct ptl_task *task) { model_fail("no server"); }
 void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *gone) { model_fail("unlink"); }
+bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *lost)
+{
+        model_fail("relink");
+        return false;
+}
 void ptl_peer_free(struct ptl_peer *p) { (void)p; }
 int ptl_link_input(struct ptl_link *link) { return 0; }
 

@@ -1,193 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tasks see when the server dies half-way through an introduction, when names and ids are
- * disputed after a restart, and when disks and tables of descriptors are full. */
-#include "proc.h"
+/* What tasks see when names and ids are disputed after a restart, and when disks and tables of
+ * descriptors are full. (A server that dies half-way through an introduction: lost_link_test.c.) */
 #include "publisher.h"
-#include "server_raw.h"
+#include "server_half.h"
 #include <sched.h>
 #include <sys/mount.h>
 
-/* ---- a server that dies between two packets ---- */
-
-/* This process plays the server; what comes after it is a true one, which the tasks start. */
-struct half {
-        int listener;
-        int owner, looker; /* connections */
-        struct peer owners, lookers;
-        struct ptl_server_msg publish, look_up;
-        int ends[2]; /* of the link that is being made */
-};
-
-static struct ptl_identity half_identity(const struct peer *peer, uint64_t id)
-{
-        return (struct ptl_identity){
-                .task = {.high = 0x68616c66, .low = id},
-                .pid = peer->pid,
-                .uid = geteuid(),
-                .gid = getegid(),
-                .start_time = proc_start_time(peer->pid),
-        };
-}
-
-/* One that names @owner, made by this process's user. */
-static int passport_of(const struct ptl_identity *owner)
-{
-        uint32_t head[2] = {0x53544c50, sizeof head + sizeof *owner};
-        int fd = memfd_create("portolan-passport", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        CHECK(fd >= 0 && write(fd, head, sizeof head) == sizeof head);
-        CHECK(write(fd, owner, sizeof *owner) == sizeof *owner);
-        CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0);
-        return fd;
-}
-
-static int half_welcome(struct half *h, const struct peer *peer, uint64_t id)
-{
-        struct ptl_server_msg welcome = {
-                .type = PTL_SM_WELCOME,
-                .welcome = {.protocol = PTL_SERVER_PROTOCOL, .you = half_identity(peer, id)},
-        };
-        int c = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC);
-
-        CHECK(c >= 0);
-        welcome.serial = raw_hear(c, PTL_SM_HELLO).serial;
-        raw_say(c, welcome, passport_of(&welcome.welcome.you));
-        return c;
-}
-
-/* looks_up: finds "echo" and uses it, whatever servers do meanwhile. */
-PEER(looks_up)
-{
-        ptl_port echo = look_up("echo"), n = new_port();
-
-        OK(ptl_right_notify_dead(echo, n));
-        for (unsigned i = 0; i < 10; i++)
-                call_echo_of(echo, i * 1000, i);
-        check_empty(n);
-        CHECK_EQ(look_up("echo"), echo); /* one right, however often they were introduced */
-        peer_say(NULL, "used it");
-        peer_stay();
-}
-
-/* An owner has published, a looker has asked. */
-static struct half half_begin(void)
-{
-        struct ptl_server_msg done = {.type = PTL_SM_RESULT};
-        struct half h = {.listener = raw_listen()};
-
-        peer_start(&h.owners, "echo", "echo", NULL);
-        h.owner = half_welcome(&h, &h.owners, 1);
-        h.publish = raw_hear(h.owner, PTL_SM_PUBLISH);
-        done.serial = h.publish.serial;
-        raw_say(h.owner, done, -1);
-        peer_start(&h.lookers, "looks_up", NULL);
-        h.looker = half_welcome(&h, &h.lookers, 2);
-        h.look_up = raw_hear(h.looker, PTL_SM_LOOK_UP);
-        CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, h.ends) == 0);
-        return h;
-}
-
-static void half_tell_owner(struct half *h)
-{
-        struct ptl_server_msg msg = {
-                .type = PTL_SM_INTRODUCTION,
-                .introduction.peer = half_identity(&h->lookers, 2),
-        };
-
-        raw_say(h->owner, msg, ptl_steal_fd(&h->ends[0]));
-}
-
-static void half_tell_looker(struct half *h)
-{
-        struct ptl_server_msg msg = {
-                .type = PTL_SM_FOUND,
-                .serial = h->look_up.serial,
-                .found = {.kind = PTL_SM_KIND_PORT,
-                          .link = 1,
-                          .owner = half_identity(&h->owners, 1),
-                          .ticket = h->publish.publish.ticket,
-                          .limit_bytes = h->publish.publish.limit_bytes,
-                          .limit_messages = h->publish.publish.limit_messages},
-        };
-
-        raw_say(h->looker, msg, ptl_steal_fd(&h->ends[1]));
-}
-
-static void half_die(struct half *h)
-{
-        ptl_close(h->listener);
-        ptl_close(h->owner);
-        ptl_close(h->looker);
-        ptl_close(h->ends[0]);
-        ptl_close(h->ends[1]);
-}
-
-/* The looker got what it wanted, and the owner is there for others. */
-static void half_end(struct half *h)
-{
-        half_die(h);
-        peer_hear(&h->lookers, "used it");
-        call_echo(look_up("echo"));
-        peer_end(&h->lookers);
-        end_echo(&h->owners, look_up("echo"));
-}
-
-API_TEST(a_server_that_dies_before_an_introduction_is_asked_again)
-{
-        struct half h = half_begin();
-
-        half_end(&h);
-}
-
-API_TEST(a_server_that_dies_when_the_owner_alone_was_told_loses_nothing)
-{
-        struct half h = half_begin();
-
-        half_tell_owner(&h);
-        half_end(&h);
-}
-
-API_TEST(a_server_that_dies_when_both_were_told_is_not_missed)
-{
-        struct half h = half_begin();
-
-        half_tell_owner(&h);
-        half_tell_looker(&h);
-        half_end(&h);
-}
-
 /* ---- names and ids that two want ---- */
-
-static pid_t server_pid(void)
-{
-        struct ptl_server_status s;
-
-        OK(ptl_server_get_status(&s));
-        return s.server.pid;
-}
-
-static bool is_serving(pid_t pid)
-{
-        int fd = raw_try_connect(getenv("PORTOLAN_SOCKET"));
-        struct ucred who = {.pid = 0};
-        socklen_t size = sizeof who;
-
-        if (fd < 0)
-                return false;
-        CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0);
-        close(fd);
-        return who.pid == pid;
-}
-
-/* Another may take over at once: one that was started in the same moment, and found the first
- * there. */
-static void kill_server(void)
-{
-        pid_t pid = server_pid();
-
-        CHECK(kill(pid, SIGKILL) == 0);
-        CHECK(tst_wait_until(!is_serving(pid), RAW_MS));
-}
 
 static void halt(pid_t pid)
 {
@@ -367,8 +186,8 @@ static void hog(void)
 
 static void unhog(void)
 {
-        for (int i = 0; i < FEW && hogged[i] >= 0; i++)
-                close(hogged[i]);
+        for (int i = 0; i < FEW && hogged[i] > 0; i++)
+                hogged[i] = close(hogged[i]);
         CHECK(setrlimit(RLIMIT_NOFILE, &before_hog) == 0);
 }
 
@@ -392,7 +211,7 @@ API_TEST(a_task_without_descriptors_says_so_and_works_when_it_has_some)
         CHECK_EQ(look_up("p"), p);
 }
 
-/* full NAME: has no descriptors until the case speaks; then answers one request. */
+/* full NAME: has no descriptors until the case speaks; then answers as many requests as it is told. */
 PEER(full)
 {
         struct pollfd said = {.fd = 3, .events = POLLIN};
@@ -404,29 +223,31 @@ PEER(full)
         peer_say(NULL, "full");
         while (poll(&said, 1, 0) == 0)
                 OUTCOME(ptl_receive(p, &m, ptl_after_ms(10)), PTL_E_TIMEOUT);
-        peer_hear(NULL, "go on");
-        unhog();
-        peer_say(NULL, "went on");
-        m = take_message(p);
-        OK(ptl_reply(&m, m.data, m.size));
-        ptl_message_release(&m);
+        for (long long n = peer_hear_number(NULL); unhog(), n > 0; n--) {
+                m = take_message(p);
+                OK(ptl_reply(&m, m.data, m.size));
+                ptl_message_release(&m);
+        }
         peer_stay();
 }
 
-API_TEST(who_has_no_descriptors_cannot_be_met_and_can_be_later)
+/* It closes each socket that it is given: that is no death, and what was sent waits. */
+API_TEST(who_has_no_descriptors_is_met_when_it_has_some)
 {
         struct peer peer;
         ptl_port p = PTL_NULL;
+        char answer[2] = "";
         size_t n = 0;
 
         peer_start(&peer, "full", "full", NULL);
         peer_hear(&peer, "full");
         OK(ptl_name_look_up("full", &p, soon()));
-        OUTCOME(ptl_call(p, "x", 1, NULL, &n, soon()), PTL_E_DEAD);
-        OK(ptl_right_release(p));
-        peer_say(&peer, "go on");
-        peer_hear(&peer, "went on");
-        call_echo(look_up("full"));
+        OUTCOME(ptl_call(p, "x", 1, NULL, &n, ptl_after_ms(100)), PTL_E_UNANSWERED);
+        peer_say(&peer, "2");
+        n = sizeof answer;
+        OK(ptl_call(p, "y", 2, answer, &n, soon()));
+        CHECK_STR_EQ(answer, "y");
+        CHECK_EQ(look_up("full"), p);
         peer_end(&peer);
 }
 
