@@ -125,9 +125,13 @@ struct ptl_server_status {
         char version[16];     /* of the server */
         uint32_t protocol;    /* version of the protocol */
         uint32_t tasks, names;
-        uint32_t reserved;
+        uint32_t tasks_max;     /* how many there may be */
         uint64_t introductions; /* made since it started */
         uint64_t uptime_ns;
+        uint32_t names_max;     /* of one task */
+        uint32_t look_ups_max;  /* of one task, that wait */
+        uint32_t descriptors;   /* that the server has open, about */
+        uint32_t descriptors_max;
 };
 
 /**

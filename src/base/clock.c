@@ -14,6 +14,14 @@ ptl_time ptl_now(void)
         return (ptl_time)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+ptl_time ptl_now_roughly(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+        return (ptl_time)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
 ptl_time ptl_after_ms(int64_t milliseconds)
 {
         ptl_time now = ptl_now();

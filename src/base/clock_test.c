@@ -21,6 +21,14 @@ TEST(time_never_goes_backwards)
         }
 }
 
+TEST(the_cheap_clock_is_the_same_one_a_little_late)
+{
+        ptl_time rough = ptl_now_roughly(), now = ptl_now();
+
+        CHECK(rough <= now);
+        CHECK(tst_wait_until(ptl_now_roughly() > now, 1000));
+}
+
 TEST(now_is_the_monotonic_clock)
 {
         struct timespec before, after;

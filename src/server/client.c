@@ -236,6 +236,8 @@ void client_promote(struct client *c)
         list_remove(&c->in_state);
         roll_add(&server->tasks, &c->in_tasks);
         map_add(&server->tasks_by_id, &c->by_id, map_hash(&server->tasks_by_id, &id, sizeof id));
+        map_add(&server->tasks_by_pid, &c->by_pid,
+                map_hash(&server->tasks_by_pid, &c->identity.pid, sizeof c->identity.pid));
         server->n_tasks++;
 }
 
@@ -263,6 +265,7 @@ static void leave_tasks(struct client *c)
                 return; /* it never said HELLO */
         list_remove(&c->in_tasks.link);
         map_remove(&c->server->tasks_by_id, &c->by_id);
+        map_remove(&c->server->tasks_by_pid, &c->by_pid);
         c->server->n_tasks--;
 }
 
@@ -281,6 +284,7 @@ static void bury(struct client *c)
         c->socket = ptl_close(c->socket);
         c->process = ptl_close(c->process);
         output_fini(&c->output);
+        c->board = descriptor_unref(c->board);
         scan_drop_all(c);
         watch_drop_all(c);
         look_up_drop_all(c);

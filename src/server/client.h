@@ -30,9 +30,11 @@ struct client {
         struct list in_stalled;     /* server->stalled */
         struct roll_entry in_tasks; /* server->tasks */
         struct map_node by_id;      /* server->tasks_by_id */
+        struct map_node by_pid;     /* server->tasks_by_pid */
+        struct descriptor *board;   /* that it lodged (wire/board.h), or NULL */
 
         struct list names, look_ups, watches, introductions, scans;
-        size_t n_names, n_look_ups, n_watches, n_introductions, n_lists;
+        size_t n_names, n_look_ups, n_watches, n_introductions, n_lists, n_regions;
         struct output output;
 };
 

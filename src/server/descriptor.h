@@ -2,6 +2,7 @@
 /* server/descriptor.h - descriptors that several packets may carry; what a region must be */
 #pragma once
 #include <portolan/outcome.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct descriptor {
@@ -26,3 +27,9 @@ struct descriptor *descriptor_unref(struct descriptor *d);
  * Return: 0, PTL_E_MALFORMED, -errno.
  */
 PTL_MUST_CHECK int descriptor_check_region(int fd, uint64_t size);
+
+/* Is it memory of exactly @size, reserved, that only its maker can write (wire/board.h)? As above. */
+PTL_MUST_CHECK int descriptor_check_board(int fd, uint64_t size);
+
+/* How many there are. */
+size_t descriptor_count(void);

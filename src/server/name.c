@@ -97,6 +97,7 @@ int name_publish(struct client *client, const struct ptl_server_msg *msg, int *f
         name->region = region;
         list_append(&client->names, &name->of_owner);
         client->n_names++;
+        client->n_regions += region != NULL;
         server->n_published++;
         roll_add(&server->published, &name->in_published);
         *ret_name = name;
@@ -112,6 +113,7 @@ void name_withdraw(struct name *name)
         list_remove(&name->in_published.link);
         list_remove(&name->of_owner);
         owner->n_names--;
+        owner->n_regions -= name->region != NULL;
         server->n_published--;
         name->owner = NULL;
         name->region = descriptor_unref(name->region);

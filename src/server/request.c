@@ -3,12 +3,16 @@
 #define _GNU_SOURCE
 #include "server/request.h"
 #include "server/greet.h"
+#include "server/inspect.h"
 #include "server/introduce.h"
 #include "server/name.h"
 #include "server/scan.h"
 #include "server/trace.h"
 #include "server/watch.h"
 #include <string.h>
+#include <sys/resource.h>
+
+enum { OWN_DESCRIPTORS = 6 }; /* standard ones, listener, epoll set, signals */
 
 static void handle_publish(struct client *client, const struct ptl_server_msg *msg, int *fd)
 {
@@ -51,6 +55,21 @@ static void handle_introduce(struct client *client, const struct ptl_server_msg 
         descriptor_unref(end);
 }
 
+/* Its own, each connection's socket and pidfd, and what it holds or has still to send. */
+static uint32_t descriptors_of(const struct server *server)
+{
+        return (uint32_t)(OWN_DESCRIPTORS + 2 * server->n_clients + descriptor_count());
+}
+
+static uint32_t descriptors_max(void)
+{
+        struct rlimit r;
+
+        if (getrlimit(RLIMIT_NOFILE, &r))
+                return 0;
+        return r.rlim_cur > UINT32_MAX ? UINT32_MAX : (uint32_t)r.rlim_cur;
+}
+
 static void handle_status(struct client *client, const struct ptl_server_msg *msg)
 {
         const struct server *server = client->server;
@@ -62,6 +81,11 @@ static void handle_status(struct client *client, const struct ptl_server_msg *ms
                            .protocol = PTL_SERVER_PROTOCOL,
                            .tasks = (uint32_t)server->n_tasks,
                            .names = (uint32_t)server->n_published,
+                           .tasks_max = (uint32_t)server->quota.tasks,
+                           .names_max = (uint32_t)server->quota.names,
+                           .look_ups_max = (uint32_t)server->quota.look_ups,
+                           .descriptors = descriptors_of(server),
+                           .descriptors_max = descriptors_max(),
                            .introductions = server->n_introductions,
                            .uptime_ns = (uint64_t)(ptl_now() - server->started_at)},
         };
@@ -99,6 +123,15 @@ static void handle(struct client *client, const struct ptl_server_msg *msg, int 
         case PTL_SM_STATUS:
                 handle_status(client, msg);
                 return;
+        case PTL_SM_LODGE:
+                client_answer(client, msg->serial, inspect_lodge(client, fd));
+                return;
+        case PTL_SM_INSPECT:
+                inspect(client, msg);
+                return;
+        case PTL_SM_TRACE:
+                inspect_trace(client, msg);
+                return;
         default:
                 client_expel(client); /* a second HELLO, or what only a server says */
         }
@@ -117,7 +150,7 @@ void request_handle(struct client *client, const void *packet, size_t size, int 
                 return;
         }
         trace_message(client, "->", &msg);
-        if (*fd >= 0 && msg.type != PTL_SM_PUBLISH)
+        if (*fd >= 0 && msg.type != PTL_SM_PUBLISH && msg.type != PTL_SM_LODGE)
                 client_expel(client); /* nothing else carries a descriptor */
         else
                 handle(client, &msg, fd);

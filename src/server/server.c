@@ -128,6 +128,8 @@ static int init_maps(struct server *server)
         int r = map_init(&server->tasks_by_id);
 
         if (r == 0)
+                r = map_init(&server->tasks_by_pid);
+        if (r == 0)
                 r = map_init(&server->names);
         return r ? r : map_init(&server->introductions);
 }
@@ -190,6 +192,7 @@ void server_fini(struct server *server)
         client_bury_doomed(server);
         client_free_buried(server);
         map_fini(&server->tasks_by_id);
+        map_fini(&server->tasks_by_pid);
         map_fini(&server->names);
         map_fini(&server->introductions);
         server->listener.socket = ptl_close(server->listener.socket);

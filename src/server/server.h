@@ -32,7 +32,7 @@ struct server {
 
         struct list greeting; /* clients without HELLO, the oldest first */
         struct roll tasks;    /* clients with */
-        struct map tasks_by_id;
+        struct map tasks_by_id, tasks_by_pid;
         struct list doomed;  /* to be buried when the handler returns */
         struct list buried;  /* to be freed when the round of events is over */
         struct list stalled; /* clients whose output is to be tried again at retry_at */

@@ -193,6 +193,43 @@ int ptl_outbox_reserve(const struct ptl_outbox *box, uint64_t offset, uint64_t s
         return 0;
 }
 
+int ptl_board_memory_create(size_t size, int *ret_fd, void **ret_data)
+{
+        PTL_NO_CANCEL;
+        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        void *data = NULL;
+        int r = memfd("portolan-board", size, &fd);
+
+        if (!r)
+                r = reserve(fd, 0, size);
+        if (!r)
+                r = map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED, &data);
+        if (!r && fcntl(fd, F_ADD_SEALS, OUTBOX_SEALS) < 0) {
+                r = -errno;
+                munmap(data, size);
+        }
+        if (r)
+                return r;
+        madvise(data, size, MADV_DONTFORK);
+        *ret_data = data;
+        *ret_fd = ptl_steal_fd(&fd);
+        return 0;
+}
+
+int ptl_board_memory_attach(int fd, size_t size, const void **ret_data)
+{
+        void *data = NULL;
+        int r = check_sealed(fd, OUTBOX_SEALS, size, size);
+
+        if (!r)
+                r = map(fd, size, PROT_READ, MAP_SHARED, &data);
+        if (r)
+                return r;
+        madvise(data, size, MADV_DONTFORK);
+        *ret_data = data;
+        return 0;
+}
+
 int ptl_memory_create(size_t size, int *ret_fd, void **ret_data)
 {
         PTL_NO_CANCEL;

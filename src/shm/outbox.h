@@ -134,3 +134,11 @@ bool ptl_memory_freeze(int fd, void **data, size_t size);
 
 /* Private anonymous memory for large copies. */
 PTL_MUST_CHECK int ptl_memory_private(size_t size, void **ret_data);
+
+/* --- memory that its maker alone writes: boards (wire/board.h) --- */
+
+/* Makes @size bytes (whole pages), reserved, mapped writable, then sealed like an outbox. */
+PTL_MUST_CHECK int ptl_board_memory_create(size_t size, int *ret_fd, void **ret_data);
+
+/* Maps @fd read-only after the checks of ptl_outbox_attach(); PTL_E_MALFORMED, -errno. */
+PTL_MUST_CHECK int ptl_board_memory_attach(int fd, size_t size, const void **ret_data);

@@ -155,7 +155,12 @@ int ptl_server_get_status(struct ptl_server_status *ret_status)
                                                          .tasks = s->tasks,
                                                          .names = s->names,
                                                          .introductions = s->introductions,
-                                                         .uptime_ns = s->uptime_ns};
+                                                         .uptime_ns = s->uptime_ns,
+                                                         .tasks_max = s->tasks_max,
+                                                         .names_max = s->names_max,
+                                                         .look_ups_max = s->look_ups_max,
+                                                         .descriptors = s->descriptors,
+                                                         .descriptors_max = s->descriptors_max};
                 memcpy(ret_status->socket, task->server.path, sizeof ret_status->socket);
                 memcpy(ret_status->version, s->version, sizeof ret_status->version);
         }

@@ -320,6 +320,7 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
         task->identity = w->you;
         ptl_close(s->passport);
         s->passport = ptl_steal_fd(passport);
+        ptl_board_lodge(task);
         if (again || s->published)
                 assert_names(task);
         send_unsent(task);
@@ -400,6 +401,8 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
         case PTL_SM_TASK_DEAD:
                 died(task, msg->task.id);
                 break;
+        case PTL_SM_WATCHED:
+                break; /* not yet */
         case PTL_SM_RESULT:
                 if (task->server.state == PTL_SERVER_GREETING) {
                         give_up(task, msg->result.outcome ? msg->result.outcome : PTL_E_MALFORMED);
@@ -410,6 +413,8 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
         case PTL_SM_FOUND:
         case PTL_SM_ITEM:
         case PTL_SM_STATUS_REPLY:
+        case PTL_SM_VIEW:
+        case PTL_SM_TRACING:
                 answer(task, msg, fd);
                 break;
         case PTL_SM_HELLO:
@@ -422,6 +427,9 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
         case PTL_SM_UNWATCH:
         case PTL_SM_LIST:
         case PTL_SM_STATUS:
+        case PTL_SM_LODGE:
+        case PTL_SM_INSPECT:
+        case PTL_SM_TRACE:
                 break; /* a server does not say these; nothing of ours depends on it */
         }
 }
@@ -454,12 +462,17 @@ void ptl_server_input(struct ptl_task *task)
 
 /* --- asking --- */
 
-uint32_t ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg)
+uint32_t ptl_server_tell_with(struct ptl_task *task, struct ptl_server_msg *msg, int fd)
 {
         if (task->server.state != PTL_SERVER_READY)
                 return 0;
         msg->serial = next_serial(&task->server);
-        return send_message(&task->server, msg, -1) ? 0 : msg->serial;
+        return send_message(&task->server, msg, fd) ? 0 : msg->serial;
+}
+
+uint32_t ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg)
+{
+        return ptl_server_tell_with(task, msg, -EBADF);
 }
 
 static bool answered(struct ptl_task *task, struct ptl_waiter *waiter)
@@ -492,6 +505,7 @@ int ptl_server_ask(struct ptl_task *task, struct ptl_request *request, ptl_time 
                                 (void)!send_message(s, &cancel, -1);
                 }
         }
+        ptl_board_event(task);
         return request->outcome;
 }
 
@@ -502,6 +516,7 @@ void ptl_server_fini(struct ptl_task *task, bool forked)
         if (!forked)
                 disconnect(task);
         s->socket = ptl_close(s->socket);
+        ptl_board_drop(task, forked);
         while (s->published) {
                 struct ptl_published *p = s->published;
 

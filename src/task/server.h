@@ -95,5 +95,8 @@ uint32_t ptl_server_tell(struct ptl_task *task, struct ptl_server_msg *msg);
 /* Is it there? Looks for one, and starts one, if nothing was asked of it yet. */
 bool ptl_server_is_ready(struct ptl_task *task);
 
+/* The same with a descriptor, borrowed. */
+uint32_t ptl_server_tell_with(struct ptl_task *task, struct ptl_server_msg *msg, int fd);
+
 /* When ptl_server_step() has something to do; PTL_FOREVER: never by time alone. */
 ptl_time ptl_server_due(const struct ptl_task *task);

@@ -243,6 +243,7 @@ int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *
         task->space.counters.links_made++;
         if (ptl_trace_on)
                 ptl_trace_line("link with pid %d", (int)identity->pid);
+        ptl_board_event(task);
         *ret_peer = peer;
         return 0;
 }
@@ -290,6 +291,8 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
         ptl_peer_unref(peer); /* the list's */
         ptl_wait_signal_kind(task, PTL_WAITS_ROOM);
         ptl_left_check(task);
+        ptl_board_remember(task, peer);
+        ptl_board_event(task);
         ptl_peer_unref(peer);
 }
 
@@ -316,6 +319,7 @@ static void free_names(struct ptl_space *space)
 
 static void leave_locked(struct ptl_task *task)
 {
+        ptl_board_drop(task, false);
         while (task->space.peers)
                 ptl_task_unlink(task, task->space.peers);
         ptl_server_fini(task, false);

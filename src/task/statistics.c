@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/statistics.c - counters, identity, ways of waiting, descriptors (portolan/task.h) */
 #define _GNU_SOURCE
+#include "task/statistics.h"
 #include "task/task.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,20 @@ static uint32_t ring_bytes(const struct ptl_link *link)
         return (uint32_t)sum;
 }
 
+struct ptl_task_statistics ptl_statistics_of(const struct ptl_task *task)
+{
+        struct ptl_task_statistics s = task->space.counters;
+
+        s.polls_won = task->wait.polls_won;
+        s.names = ptl_space_names(&task->space) - task->space.internal;
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
+                s.links++;
+                s.bells_rung += p->link.bells_rung;
+                s.link_bytes += 3 * 4096 + ring_bytes(&p->link) + p->link.pool_reserved;
+        }
+        return s;
+}
+
 int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
 {
         struct ptl_task *task;
@@ -27,19 +42,12 @@ int ptl_task_get_statistics(struct ptl_task_statistics *ret_statistics)
         if (r)
                 return r;
         ptl_lock(&task->space.lock);
-        *ret_statistics = task->space.counters;
-        ret_statistics->polls_won = task->wait.polls_won;
-        ret_statistics->names = ptl_space_names(&task->space) - task->space.internal;
-        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
-                ret_statistics->links++;
-                ret_statistics->bells_rung += p->link.bells_rung;
-                ret_statistics->link_bytes += 3 * 4096 + ring_bytes(&p->link) + p->link.pool_reserved;
-        }
+        *ret_statistics = ptl_statistics_of(task);
         ptl_unlock(&task->space.lock);
         return 0;
 }
 
-static struct ptl_link_statistics statistics_of(const struct ptl_peer *p)
+struct ptl_link_statistics ptl_link_statistics_of(const struct ptl_peer *p)
 {
         const struct ptl_link *link = &p->link;
 
@@ -73,7 +81,7 @@ int ptl_link_get_statistics(struct ptl_link_statistics *entries, size_t max, siz
         ptl_lock(&task->space.lock);
         for (struct ptl_peer *p = task->space.peers; p; p = p->next, n++)
                 if (n < max)
-                        entries[n] = statistics_of(p);
+                        entries[n] = ptl_link_statistics_of(p);
         ptl_unlock(&task->space.lock);
         *ret_count = n;
         return 0;

@@ -334,7 +334,9 @@ static void collect(struct ptl_task *task, int timeout_ms)
         struct epoll_event events[EVENTS];
         int epoll = w->epoll, n;
 
+        timeout_ms = ptl_board_look(task, timeout_ms);
         if (timeout_ms) {
+                ptl_board_sleeps(&task->board, true);
                 w->asleep = true;
                 ptl_unlock(&task->space.lock);
         }
@@ -342,6 +344,7 @@ static void collect(struct ptl_task *task, int timeout_ms)
         if (timeout_ms) {
                 ptl_lock(&task->space.lock);
                 w->asleep = false;
+                ptl_board_sleeps(&task->board, false);
                 task->space.counters.sleeps++;
         }
         w->looked_now = true;

@@ -27,6 +27,9 @@ static const struct form {
         [PTL_SM_UNWATCH] = {"UNWATCH",      sizeof(struct ptl_sm_watch),        NO_NAME      },
         [PTL_SM_LIST] = {"LIST",         sizeof(struct ptl_sm_list),         NO_NAME      },
         [PTL_SM_STATUS] = {"STATUS",       0,                                  NO_NAME      },
+        [PTL_SM_LODGE] = {"LODGE",        0,                                  NO_NAME      },
+        [PTL_SM_INSPECT] = {"INSPECT",      sizeof(struct ptl_sm_process),      NO_NAME      },
+        [PTL_SM_TRACE] = {"TRACE",        sizeof(struct ptl_sm_process),      NO_NAME      },
         [PTL_SM_WELCOME] = {"WELCOME",      sizeof(struct ptl_sm_welcome),      NO_NAME      },
         [PTL_SM_RESULT] = {"RESULT",       sizeof(struct ptl_sm_result),       NO_NAME      },
         [PTL_SM_FOUND] = {"FOUND",        sizeof(struct ptl_sm_found),        NO_NAME      },
@@ -36,6 +39,9 @@ static const struct form {
         [PTL_SM_NAME_ADDED] = {"NAME_ADDED",   sizeof(struct ptl_sm_watch),        NAME         },
         [PTL_SM_NAME_REMOVED] = {"NAME_REMOVED", sizeof(struct ptl_sm_watch),        NAME         },
         [PTL_SM_TASK_DEAD] = {"TASK_DEAD",    sizeof(struct ptl_sm_task),         NO_NAME      },
+        [PTL_SM_VIEW] = {"VIEW",         sizeof(struct ptl_sm_view),         NO_NAME      },
+        [PTL_SM_TRACING] = {"TRACING",      0,                                  NO_NAME      },
+        [PTL_SM_WATCHED] = {"WATCHED",      0,                                  NO_NAME      },
 };
 /* clang-format on */
 
@@ -118,8 +124,13 @@ static bool is_result_valid(const struct ptl_sm_result *result)
 
 static bool is_status_valid(const struct ptl_sm_status *s)
 {
-        return s->reserved == 0 && is_identity_valid(&s->server) &&
-               memchr(s->version, 0, sizeof s->version);
+        return is_identity_valid(&s->server) && memchr(s->version, 0, sizeof s->version);
+}
+
+static bool is_view_valid(const struct ptl_sm_view *v)
+{
+        return v->has_board <= 1 && is_identity_valid(&v->task) &&
+               memchr(v->command, 0, sizeof v->command);
 }
 
 static bool is_request_valid(const struct ptl_server_msg *msg)
@@ -139,6 +150,9 @@ static bool is_request_valid(const struct ptl_server_msg *msg)
         case PTL_SM_LIST:
                 return msg->list.what >= PTL_SM_LIST_NAMES && msg->list.what <= PTL_SM_LIST_LINKS &&
                        msg->list.reserved == 0;
+        case PTL_SM_INSPECT:
+        case PTL_SM_TRACE:
+                return msg->process.reserved == 0;
         default:
                 return true;
         }
@@ -159,6 +173,8 @@ static bool is_answer_valid(const struct ptl_server_msg *msg)
                 return is_status_valid(&msg->status);
         case PTL_SM_INTRODUCTION:
                 return is_identity_valid(&msg->introduction.peer);
+        case PTL_SM_VIEW:
+                return is_view_valid(&msg->view);
         default:
                 return true;
         }

@@ -37,6 +37,9 @@ enum ptl_server_type {
         PTL_SM_UNWATCH,    /* body watch. Answer: RESULT */
         PTL_SM_LIST,       /* body list. Answer: ITEM..., then RESULT */
         PTL_SM_STATUS,     /* Answer: STATUS_REPLY */
+        PTL_SM_LODGE,      /* with the task's board (wire/board.h). Answer: RESULT */
+        PTL_SM_INSPECT,    /* body process. Answer: VIEW, with the board if there is one, or RESULT */
+        PTL_SM_TRACE,      /* body process. Answer: TRACING with a socket, or RESULT */
         /* server to task */
         PTL_SM_WELCOME = 64,  /* body welcome */
         PTL_SM_RESULT,        /* body result */
@@ -47,6 +50,9 @@ enum ptl_server_type {
         PTL_SM_NAME_ADDED,    /* event: body watch, name */
         PTL_SM_NAME_REMOVED,  /* event: body watch, name */
         PTL_SM_TASK_DEAD,     /* event: body task: a task that was introduced to this one is dead */
+        PTL_SM_VIEW,          /* body view */
+        PTL_SM_TRACING,       /* with a socket that the task's lines come from */
+        PTL_SM_WATCHED,       /* event: with a socket: write a line for each message into it */
 };
 
 struct ptl_server_head {
@@ -146,9 +152,28 @@ struct ptl_sm_status {
         uint32_t protocol;
         uint32_t tasks;
         uint32_t names;
-        uint32_t reserved;
+        uint32_t tasks_max;
         uint64_t introductions;
         uint64_t uptime_ns;
+        uint32_t names_max; /* of one task */
+        uint32_t look_ups_max;
+        uint32_t descriptors; /* that the server has open, about */
+        uint32_t descriptors_max;
+};
+
+struct ptl_sm_process {
+        int32_t pid;
+        uint32_t reserved;
+};
+
+/* What the server holds for a task; its board comes beside it. */
+struct ptl_sm_view {
+        struct ptl_identity task;
+        char command[16];
+        uint32_t has_board; /* 1: a descriptor comes with it */
+        uint32_t names, links, look_ups, watches;
+        uint32_t output_bytes, output_descriptors;
+        uint32_t descriptors;
 };
 
 _Static_assert(sizeof(struct ptl_server_head) == 16, "layout");
@@ -158,7 +183,8 @@ _Static_assert(sizeof(struct ptl_sm_welcome) == 112, "layout");
 _Static_assert(sizeof(struct ptl_sm_publish) == 32, "layout");
 _Static_assert(sizeof(struct ptl_sm_found) == 80, "layout");
 _Static_assert(sizeof(struct ptl_sm_item) == 120, "layout");
-_Static_assert(sizeof(struct ptl_sm_status) == 88, "layout");
+_Static_assert(sizeof(struct ptl_sm_status) == 104, "layout");
+_Static_assert(sizeof(struct ptl_sm_view) == 88, "layout");
 
 /* A decoded message: a private copy, checked; the name is NUL-terminated. */
 struct ptl_server_msg {
@@ -178,6 +204,8 @@ struct ptl_server_msg {
                 struct ptl_sm_list list;
                 struct ptl_sm_item item;
                 struct ptl_sm_status status;
+                struct ptl_sm_process process;
+                struct ptl_sm_view view;
         };
         size_t name_size;
         char name[PTL_SERVER_NAME_MAX + 1];

@@ -4,7 +4,7 @@
 #include "tst.h"
 #include "wire/server_msg.h"
 
-enum { HEAD = sizeof(struct ptl_server_head), LAST = PTL_SM_TASK_DEAD, BAD = PTL_E_MALFORMED };
+enum { HEAD = sizeof(struct ptl_server_head), LAST = PTL_SM_WATCHED, BAD = PTL_E_MALFORMED };
 
 /* One well-formed message of each type, and the size that its body has in the protocol. */
 /* clang-format off */
@@ -22,15 +22,21 @@ static const struct sample {
         {8, {.type = PTL_SM_UNWATCH, .watch.cookie = 5}},
         {8, {.type = PTL_SM_LIST, .list.what = PTL_SM_LIST_LINKS}},
         {0, {.type = PTL_SM_STATUS}},
+        {0, {.type = PTL_SM_LODGE}},
+        {8, {.type = PTL_SM_INSPECT, .process.pid = 5}},
+        {8, {.type = PTL_SM_TRACE, .process.pid = 5}},
         {112, {.type = PTL_SM_WELCOME, .welcome = {.you = {.pid = 5}, .version = "0.1.0"}}},
         {8, {.type = PTL_SM_RESULT, .result.outcome = -ENOMEM}},
         {80, {.type = PTL_SM_FOUND, .found = {.kind = PTL_SM_KIND_PORT, .link = 1, .ticket = 8}}},
         {120, {.type = PTL_SM_ITEM, .item = {.what = 1, .kind = 1}, .name_size = 1, .name = "e"}},
-        {88, {.type = PTL_SM_STATUS_REPLY, .status = {.version = "0.1.0", .tasks = 3}}},
+        {104, {.type = PTL_SM_STATUS_REPLY, .status = {.version = "0.1.0", .tasks = 3}}},
         {40, {.type = PTL_SM_INTRODUCTION, .introduction.peer.pid = 4}},
         {8, {.type = PTL_SM_NAME_ADDED, .watch.cookie = 5, .name_size = 4, .name = "echo"}},
         {8, {.type = PTL_SM_NAME_REMOVED, .watch.cookie = 5, .name_size = 4, .name = "echo"}},
         {16, {.type = PTL_SM_TASK_DEAD, .task.id = {1, 2}}},
+        {88, {.type = PTL_SM_VIEW, .view = {.task = {.pid = 5}, .command = "c", .has_board = 1}}},
+        {0, {.type = PTL_SM_TRACING}},
+        {0, {.type = PTL_SM_WATCHED}},
 };
 /* clang-format on */
 
@@ -113,9 +119,9 @@ TEST(types_that_do_not_exist_are_refused_whatever_their_size)
                         CHECK_EQ(decode(packet, sizeof packet), PTL_E_MALFORMED);
                 }
         }
-        CHECK_STR_EQ(ptl_server_type_name(LAST), "TASK_DEAD");
+        CHECK_STR_EQ(ptl_server_type_name(LAST), "WATCHED");
         CHECK_STR_EQ(ptl_server_type_name(LAST + 1), "?");
-        CHECK_STR_EQ(ptl_server_type_name(PTL_SM_STATUS + 1), "?");
+        CHECK_STR_EQ(ptl_server_type_name(PTL_SM_TRACE + 1), "?");
         CHECK_STR_EQ(ptl_server_type_name(0), "?");
 }
 
@@ -175,7 +181,10 @@ static const struct word_row {
         {                                                                                                                                                                                  "item: unknown kind",         PTL_SM_ITEM,                IN_BODY(item,                                              kind),                                            3,                                                                      BAD},
         {                                                                                                                                                                                                   "item: first identity",         PTL_SM_ITEM,                IN_BODY(item,                                              a.reserved),                                     1,                                                     BAD},
         {                                                                                                                                                                                                                           "item: second identity",       PTL_SM_ITEM,                IN_BODY(item,                                                     b.reserved),                                               1,                 BAD},
-        {                                                                                                                                                                                   "status: reserved",       PTL_SM_STATUS_REPLY,         IN_BODY(status,                                                  reserved),                                                                                             1,                     BAD},
+        {"view: a flag", PTL_SM_VIEW, IN_BODY(view, has_board), 2, BAD},
+        {"view: identity", PTL_SM_VIEW, IN_BODY(view, task.reserved), 1, BAD},
+        {"inspect: reserved", PTL_SM_INSPECT, IN_BODY(process, reserved), 1, BAD},
+        {"trace: reserved", PTL_SM_TRACE, IN_BODY(process, reserved), 1, BAD},
         { "status: identity", PTL_SM_STATUS_REPLY,     IN_BODY(status, server.reserved),                                                                                                                                       1,                                                                                                                                                                                                     BAD},
         {                                                                                                                                                                                                                                                                                                                                                                           "introduction: identity",                               PTL_SM_INTRODUCTION,                                                  IN_BODY(introduction,                                                                                                   peer.reserved),                                                                                                                                                   1,
          BAD},
@@ -205,6 +214,7 @@ static const struct text_row {
         {"welcome: version", PTL_SM_WELCOME, IN_BODY(welcome, version)},
         {"item: command", PTL_SM_ITEM, IN_BODY(item, command)},
         {"status: version", PTL_SM_STATUS_REPLY, IN_BODY(status, version)},
+        {"view: command", PTL_SM_VIEW, IN_BODY(view, command)},
 };
 /* clang-format on */
 

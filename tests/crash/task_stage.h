@@ -71,6 +71,7 @@ struct scene {
         bool inside;                      /* it waits in the library while the victim acts */
         bool spins;                       /* both wait by polling, on different CPUs */
         bool drops;                       /* the request is dropped unanswered */
+        bool writes_board;                /* the victim's board is due in the act */
         bool sleeps;                      /* the act sleeps until the survivor is poked */
         void (*prepare)(struct stage *);  /* victim: the survivor takes all of this */
         void (*before)(struct play *);    /* survivor: once it took that */
@@ -189,6 +190,8 @@ __attribute__((noreturn)) static inline void be_victim(struct stage *s)
         if (scene->begin)
                 scene->begin(s);
         make_ready(s);
+        /* By the clock it would be written in some walks and not in others. */
+        ptl_the_task.board.due = scene->writes_board ? PTL_NOW : PTL_FOREVER;
         walk_stop();
         ptl_store_release(&s->phase, WALK_WITHIN);
         scene->act(s);

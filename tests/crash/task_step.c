@@ -445,6 +445,8 @@ static void give_too_many(struct play *p)
 
 SCENE(a_receive_of_what_is_there, .before = give_small, .size = SMALL, .act = receive_and_keep,
       .proof = is_whole)
+SCENE(a_receive_that_writes_the_board, .before = give_small, .size = SMALL, .act = receive_and_keep,
+      .proof = is_whole, .writes_board = true)
 SCENE(a_receive_of_a_block, .before = give_block, .size = BLOCK, .act = receive_one)
 SCENE(a_receive_that_sleeps, .size = SMALL, .act = receive_one, .proof = slept, .sleeps = true,
       .poke = give_small)

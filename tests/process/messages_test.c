@@ -580,8 +580,8 @@ API_TEST(x02_the_memory_of_a_link_can_be_neither_truncated_nor_mapped_for_writin
         here = check_sealed(getpid());
         if (here < 0)
                 SKIP("one may not look at another's mappings");
-        CHECK_EQ(here, 2); /* an outbox each way */
-        CHECK_EQ(check_sealed(peer.pid), 2);
+        CHECK_EQ(here, 3); /* an outbox each way, and our board */
+        CHECK_EQ(check_sealed(peer.pid), 3);
         call_echo(echo);
         end_echo(&peer, echo);
 }

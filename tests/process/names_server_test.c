@@ -268,6 +268,7 @@ static int fake_welcome(int listener)
         } while (recv(c, &(char){0}, 1, MSG_PEEK) == 0 && close(c) == 0);
         welcome.serial = raw_hear(c, PTL_SM_HELLO).serial;
         raw_say(c, welcome, -1);
+        raw_hear(c, PTL_SM_LODGE);
         return c;
 }
 

@@ -62,6 +62,7 @@ static inline void half_welcome(const struct half *h, int connection, const stru
         };
 
         raw_say(connection, welcome, passport_of(&welcome.welcome.you));
+        raw_hear(connection, PTL_SM_LODGE);
 }
 
 static inline void half_owner_connects(struct half *h) { h->owner = half_accept(h); }
