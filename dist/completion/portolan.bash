@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 # portolan.bash - completion of portolan's commands, options and published names in bash
 
-# Names that are published. Only a server that runs already is asked: completing starts none.
-_portolan_names()
+# Only a server that runs already is asked: completing starts none.
+_portolan_has_server()
 {
         local socket=${PORTOLAN_SOCKET:-/run/portolan/portolan.sock}
         [ -S "$socket" ] || socket=${XDG_RUNTIME_DIR:-/nowhere}/portolan/portolan.sock
         [ -S "$socket" ] || socket=/tmp/portolan-$EUID/portolan.sock
-        [ -S "$socket" ] || return
+        [ -S "$socket" ]
+}
+
+# Processes that use the server.
+_portolan_pids()
+{
+        _portolan_has_server || return
+        portolan ls tasks --json 2>/dev/null | sed -n 's/^{"pid":\([0-9]*\),.*/\1/p'
+}
+
+# Names that are published.
+_portolan_names()
+{
+        _portolan_has_server || return
         portolan ls names --json 2>/dev/null |
                 sed -n 's/^{"name":"\([^"\\]*\)","is":"port".*/\1/p'
 }
@@ -19,7 +32,7 @@ _portolan_options()
         send) echo --lines --kind --wait --leave ;;
         receive) echo --count --timeout --limit --hex --raw --json ;;
         call) echo --timeout --kind --raw --json ;;
-        ls) echo --json ;;
+        ls | ports) echo --json ;;
         doctor) echo --json ;;
         trace) echo --to ;;
         bench) portolan bench --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u ;;
@@ -34,7 +47,7 @@ _portolan()
         COMPREPLY=()
 
         if [ "$COMP_CWORD" -eq 1 ]; then
-                COMPREPLY=($(compgen -W 'tour send receive call echo ls doctor trace bench help
+                COMPREPLY=($(compgen -W 'tour send receive call echo ls ports doctor trace bench help
                         --help --version' -- "$word"))
                 return
         fi
@@ -56,8 +69,9 @@ _portolan()
         case $command:$COMP_CWORD in
         send:2 | call:2) COMPREPLY=($(compgen -W "$(_portolan_names)" -- "$word")) ;;
         ls:*) COMPREPLY=($(compgen -W 'names tasks links' -- "$word")) ;;
+        ports:2) COMPREPLY=($(compgen -W "$(_portolan_pids)" -- "$word")) ;;
         help:2)
-                COMPREPLY=($(compgen -W 'tour send receive call echo ls doctor trace bench' -- "$word"))
+                COMPREPLY=($(compgen -W 'tour send receive call echo ls ports doctor trace bench' -- "$word"))
                 ;;
         trace:2) COMPREPLY=($(compgen -c -- "$word")) ;;
         esac

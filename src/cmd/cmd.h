@@ -30,8 +30,8 @@ struct command {
         int (*run)(int argc, char **argv);
 };
 
-extern const struct command cmd_tour, cmd_send, cmd_receive, cmd_call, cmd_echo, cmd_ls, cmd_doctor,
-        cmd_trace;
+extern const struct command cmd_tour, cmd_send, cmd_receive, cmd_call, cmd_echo, cmd_ls, cmd_ports,
+        cmd_doctor, cmd_trace;
 
 /* `portolan tour-ROLE ...`: the processes that the tour starts. */
 int tour_role_main(int argc, char **argv);

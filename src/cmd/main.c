@@ -12,7 +12,8 @@ static const struct command bench = {
 
 static const struct command *const commands[] = {&cmd_tour,   &cmd_send,  &cmd_receive,
                                                  &cmd_call,   &cmd_echo,  &cmd_ls,
-                                                 &cmd_doctor, &cmd_trace, &bench};
+                                                 &cmd_ports,  &cmd_doctor, &cmd_trace,
+                                                 &bench};
 
 static const char intro[] =
         "portolan - ports, rights and messages between the processes of this machine\n"
@@ -94,6 +95,8 @@ static const char *synonym(const char *name)
                 {"write",     "send"   },
                 {"read",      "receive"},
                 {"names",     "ls"     },
+                {"inspect",   "ports"  },
+                {"top",       "ports"  },
         };
 
         for (size_t i = 0; i < PTL_ARRAY_LEN(words); i++)
