@@ -34,7 +34,7 @@ _portolan_options()
         call) echo --timeout --kind --raw --json ;;
         ls | ports) echo --json ;;
         doctor) echo --json ;;
-        trace) echo --to ;;
+        trace) echo --to --for ;;
         bench) portolan bench --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u ;;
         esac
         echo --help
@@ -53,7 +53,7 @@ _portolan()
         fi
         case $before in
         --kind | --count | --limit) return ;;
-        --wait | --timeout)
+        --wait | --timeout | --for)
                 COMPREPLY=($(compgen -W 'forever' -- "$word"))
                 return
                 ;;

@@ -119,6 +119,21 @@ struct ptl_task_view {
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_inspect(int32_t pid, struct ptl_task_view **ret_view);
 
+/**
+ * ptl_task_trace - see a running task's messages, decoded
+ * @pid:    in the server's PID name space
+ * @ret_fd: filled on success: a socket, the caller's, non-blocking. Each packet that comes is a line of text with
+ *          its newline, at most 512 bytes. It ends (0 bytes) when the task does. Closing it ends the trace
+ *
+ * The task begins at its next look at its descriptors, within a ms if it is busy in the library, and at its
+ * next call if it is not in it. Lines that find the socket full are dropped and counted in a later line:
+ * the task never waits. A line shows the first 32 bytes of a message. A task that is not dumpable (prctl(2))
+ * shows nothing: the socket ends at once. Four may watch a task at once; more get a socket that ends at once.
+ *
+ * Return: as ptl_task_inspect(), and PTL_E_QUOTA (the server can pass no descriptor to it now).
+ */
+PTL_PUBLIC PTL_MUST_CHECK int ptl_task_trace(int32_t pid, int *ret_fd);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,7 +7,8 @@
  * All descriptors it opens are close-on-exec.
  *
  * PORTOLAN_TRACE=1 writes a decoded line per frame to stderr; PORTOLAN_TRACE=PATH appends them to
- * PATH. PORTOLAN_WAIT=spin|adaptive|block|memory sets the way of waiting.
+ * PATH. (Of a task that runs already: ptl_task_trace().) PORTOLAN_WAIT=spin|adaptive|block|memory sets
+ * the way of waiting.
  */
 #ifndef PORTOLAN_TASK_H
 #define PORTOLAN_TASK_H

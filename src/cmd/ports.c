@@ -37,7 +37,7 @@ static const char help[] =
         "no name\n"
         "server.\n";
 
-static const char *const ways[] = {"adaptive", "spin", "block"};
+static const char *const ways[] = {"adaptive", "spin", "block", "memory"};
 static const char *const link_states[] = {"introduced", "open", "dead"};
 static const char *const peer_waits[] = {"not known", "awake", "asleep"};
 

@@ -411,7 +411,7 @@ size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
         uint32_t units = 0;
         size_t n = 0;
 
-        for (; n < max && !ptl_trace_on && ptl_ring_peek_plain(rx, &p); n++) {
+        for (; n < max && !ptl_trace_is_on() && ptl_ring_peek_plain(rx, &p); n++) {
                 g = ptl_plain_grant(peer, &p);
                 if (!g || g->receiver != receiver || g->kind != PTL_GRANT_SEND || (last && g != last) ||
                     !ptl_plain_give(peer, g, &p, rx->position, true, &messages[n]))
@@ -440,7 +440,7 @@ int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
                         return 0;
                 if (r)
                         return lie(peer);
-                if (PTL_UNLIKELY(ptl_trace_on))
+                if (PTL_UNLIKELY(ptl_trace_is_on()))
                         ptl_trace_frame(&link->identity, false, &f.head, f.body);
                 ptl_ring_advance(&link->rx, &f);
                 link->frames_received++;

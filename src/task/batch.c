@@ -93,7 +93,7 @@ int ptl_send_batch(ptl_port port, const struct ptl_bytes *messages, size_t count
         if (!r) {
                 ptl_lock(&task->space.lock);
                 while (!r && sent < count) {
-                        r = ptl_trace_on ? PTL_E_RIGHT
+                        r = ptl_trace_is_on() ? PTL_E_RIGHT
                                          : batch_some(task, port, &messages[sent], count - sent, &sent);
                         if (r != PTL_E_FULL && r != PTL_E_RIGHT)
                                 continue;

@@ -2,6 +2,7 @@
 /* task/board.c - see board.h */
 #include "task/board.h"
 #include "base/cleanup.h"
+#include "base/trace.h"
 #include "shm/outbox.h"
 #include "task/statistics.h"
 #include "task/task.h"
@@ -239,6 +240,7 @@ static void write_head(const struct ptl_task *task, struct ptl_board_head *h)
         const struct ptl_waiter *w = task->wait.waiters;
 
         h->how = (uint32_t)task->wait.how;
+        h->traced = ptl_trace_watchers();
         h->statistics = ptl_statistics_of(task);
         for (h->waiting = 0; w; w = w->next)
                 h->waiting++;

@@ -100,6 +100,29 @@ static int attach(struct whole *w, int fd)
         return 0;
 }
 
+int ptl_task_trace(int32_t pid, int *ret_fd)
+{
+        struct ptl_request request = {
+                .msg = {.type = PTL_SM_TRACE, .process.pid = pid},
+                .fd = -EBADF,
+                .answer_fd = -EBADF,
+        };
+        int r;
+
+        if (pid <= 0 || !ret_fd)
+                return PTL_E_INVALID;
+        r = ask(&request);
+        ptl_cleanup(ptl_closep) int fd = request.answer_fd;
+        if (r)
+                return r;
+        if (request.answer.type != PTL_SM_TRACING)
+                return PTL_E_MALFORMED;
+        if (fd < 0)
+                return PTL_E_LOST;
+        *ret_fd = ptl_steal_fd(&fd);
+        return 0;
+}
+
 int ptl_task_inspect(int32_t pid, struct ptl_task_view **ret_view)
 {
         struct ptl_request request = {

@@ -70,7 +70,7 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
         struct ptl_link *link;
         uint32_t units;
 
-        if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_on ||
+        if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_is_on() ||
                          ptl_control_is_pending(peer) || !(reply ? peer->hot : peer->watched_open)))
                 return false;
         units = ptl_units(size);
@@ -105,7 +105,7 @@ static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struc
         struct ptl_peer *peer;
 
         if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
-                         w->pollable || ptl_trace_on || ptl_wait_tick_due(w)))
+                         w->pollable || ptl_trace_is_on() || ptl_wait_tick_due(w)))
                 return NULL;
         peer = ptl_wait_glance(w);
         if (!peer)

@@ -66,7 +66,7 @@ static void publish(struct ptl_link *link, const struct ptl_ring_slot *slot, enu
 {
         ptl_ring_publish(&link->tx, slot, kind, length, head);
         link->frames_sent++;
-        if (PTL_UNLIKELY(ptl_trace_on)) {
+        if (PTL_UNLIKELY(ptl_trace_is_on())) {
                 struct ptl_frame_head shown = *head;
 
                 shown.word = ptl_frame_word(slot->position, length, kind);

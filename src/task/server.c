@@ -8,6 +8,7 @@
 #include "task/relink.h"
 #include "task/spawn.h"
 #include "task/task.h"
+#include "task/watched.h"
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -402,7 +403,8 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
                 died(task, msg->task.id);
                 break;
         case PTL_SM_WATCHED:
-                break; /* not yet */
+                ptl_watched_begin(task, fd);
+                break;
         case PTL_SM_RESULT:
                 if (task->server.state == PTL_SERVER_GREETING) {
                         give_up(task, msg->result.outcome ? msg->result.outcome : PTL_E_MALFORMED);

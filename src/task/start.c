@@ -8,6 +8,7 @@
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/task.h"
+#include "task/watched.h"
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <string.h>
@@ -147,6 +148,7 @@ static void forget_all(bool quiet)
                 ptl_link_fini(&peer->link);
                 peer = next; /* its tables are small and stay: names may point to it, never used */
         }
+        ptl_trace_forked();
         ptl_server_fini(task, true);
         ptl_wait_fini(&task->wait);
         ptl_regions_forked();
@@ -241,7 +243,7 @@ int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *
         peer->next = task->space.peers;
         task->space.peers = peer;
         task->space.counters.links_made++;
-        if (ptl_trace_on)
+        if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d", (int)identity->pid);
         ptl_board_event(task);
         *ret_peer = peer;
@@ -276,7 +278,7 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
 {
         if (peer->reaped)
                 return;
-        if (ptl_trace_on)
+        if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d ends", (int)peer->link.identity.pid);
         peer->reaped = true;
         ptl_relink_end(task, peer);
@@ -322,6 +324,7 @@ static void leave_locked(struct ptl_task *task)
         ptl_board_drop(task, false);
         while (task->space.peers)
                 ptl_task_unlink(task, task->space.peers);
+        ptl_watched_end(task);
         ptl_server_fini(task, false);
         free_names(&task->space);
         ptl_receivers_fini(&task->space);

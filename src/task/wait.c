@@ -4,9 +4,11 @@
 #include "task/wait.h"
 #include "base/cancel.h"
 #include "base/futex.h"
+#include "base/trace.h"
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/task.h"
+#include "task/watched.h"
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <string.h>
@@ -28,6 +30,7 @@ enum {
 
 /* What an epoll event is about: a peer (64-byte aligned) and which of its descriptors. */
 enum { TAG_BELL, TAG_SOCKET, TAG_SERVER, TAG_KICK, TAG_MASK = 3 };
+enum { TAG_WATCHER = TAG_KICK | 4 }; /* of no peer either */
 
 int ptl_wait_init(struct ptl_wait_state *w)
 {
@@ -254,6 +257,13 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
         peer->watched = false;
 }
 
+int ptl_wait_watch_end(struct ptl_task *task, int fd) { return add(&task->wait, fd, 0, TAG_WATCHER); }
+
+void ptl_wait_unwatch_end(struct ptl_task *task, int fd)
+{
+        epoll_ctl(task->wait.epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
 {
         if (!peer->link.peer.base || peer->reaped)
@@ -321,6 +331,8 @@ static void event(struct ptl_task *task, const struct epoll_event *ev)
                 ptl_server_input(task);
                 return;
         default: /* TAG_KICK: somebody signalled */
+                if (ev->data.u64 == TAG_WATCHER)
+                        ptl_watched_look(task);
                 return;
         }
 }
@@ -647,7 +659,8 @@ static struct ptl_peer *sleep_for_frame(struct ptl_task *task, ptl_time deadline
         if (!peer) {
                 collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(task))));
                 age_links(task);
-                peer = first_ready(w);
+                /* Who came to watch meanwhile is to see the very next frame: the long way shows it. */
+                peer = ptl_trace_is_on() ? NULL : first_ready(w);
         }
         disarm_hot(w);
         return peer;

@@ -178,6 +178,10 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
 void ptl_wait_unwatch_socket(struct ptl_task *task, int fd);
 
+/* A watcher's socket (watched.h): ptl_watched_look() is called when its other side has closed. */
+PTL_MUST_CHECK int ptl_wait_watch_end(struct ptl_task *task, int fd);
+void ptl_wait_unwatch_end(struct ptl_task *task, int fd);
+
 /* Somebody waits for what has just happened: signals them. */
 void ptl_wait_signal_receiver(struct ptl_task *task, struct ptl_receiver *receiver);
 void ptl_wait_forget_set(struct ptl_task *task, const struct ptl_set *set);

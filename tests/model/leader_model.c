@@ -205,6 +205,9 @@ void ptl_left_check(struct ptl_task *task)
 
 ptl_time ptl_server_due(const struct ptl_task *task) { return PTL_FOREVER; }
 int ptl_board_look(struct ptl_task *task, int timeout_ms) { return timeout_ms; } /* its sleeps may end early */
+_Atomic uint32_t ptl_trace_asked;
+void ptl_watched_look(struct ptl_task *task);
+void ptl_watched_look(struct ptl_task *task) { model_fail("nobody watches"); }
 void ptl_server_step(struct ptl_task *task) { model_fail("no server"); }
 void ptl_server_input(struct ptl_task *task) { model_fail("no server"); }
 void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *gone) { model_fail("unlink"); }

@@ -265,9 +265,11 @@ PEER(other)
 {
         struct ptl_task_view *v;
         pid_t pid = atoi(argv[1]);
+        int fd;
 
         CHECK(setgid(OTHERS_UID) == 0 && setuid(OTHERS_UID) == 0);
         OUTCOME(ptl_task_inspect(pid, &v), PTL_E_REFUSED);
+        OUTCOME(ptl_task_trace(pid, &fd), PTL_E_REFUSED);
         OK(ptl_task_inspect(getpid(), &v));
         free(v);
         peer_say(NULL, "refused");
