@@ -89,7 +89,7 @@ struct ptl_task_view {
         char command[16];        /* comm of that process when it connected; not to be trusted */
         uint32_t board;          /* enum ptl_view_board */
         uint32_t is_asleep;      /* 1: its leading thread sleeps in the library, right now */
-        /* what the server holds for it */
+        /* what the server holds for it; for all tasks of its process, if there are several */
         uint32_t names, links, look_ups, watches;
         uint32_t output_bytes;       /* messages of the server that it has not taken, beside its socket's buffer */
         uint32_t output_descriptors; /* among them */

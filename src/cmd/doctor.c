@@ -16,14 +16,16 @@ static const char help[] =
         "Examples:\n"
         "  portolan doctor\n"
         "  portolan doctor --json | jq 'select(.verdict != \"ok\")'\n"
+        "  portolan doctor --json | jq -r 'select(.pid) | \"\\(.what): \\(.value)\"'\n"
         "\n"
         "It tries what the library needs instead of guessing, changes nothing and starts nothing.\n"
-        "A note is well to know; a problem keeps something from working.\n"
+        "A note is well to know; a problem keeps something from working. Where a limit is near or hit, the\n"
+        "process that it comes from is named (\"pid\" with --json), of those that you may look into.\n"
         "\n"
         "Exit status: 0 no problem; 1 at least one.\n";
 
-static const struct doctor_group *const groups[] = {&doctor_server, &doctor_memory, &doctor_limits,
-                                                    &doctor_place};
+static const struct doctor_group *const groups[] = {&doctor_server, &doctor_tasks, &doctor_memory,
+                                                    &doctor_limits, &doctor_place};
 
 static const char *const verdicts[] = {
         [DOCTOR_OK] = "ok", [DOCTOR_NOTE] = "note", [DOCTOR_PROBLEM] = "problem"};
@@ -133,6 +135,8 @@ static void print_json(const struct doctor_group *group, const struct doctor_che
         json_string(&j, "verdict", verdicts[f->verdict]);
         json_string(&j, "effect", f->effect);
         json_string(&j, "mend", f->mend);
+        if (f->pid)
+                json_i64(&j, "pid", f->pid);
         json_end(&j);
 }
 

@@ -17,11 +17,13 @@ enum doctor_verdict {
  * @value:  as it is
  * @effect: what follows from it; static; NULL where nothing does
  * @mend:   how to change it; static; NULL where nothing is to be mended or can be
+ * @pid:    whose doing it is; 0 where it is nobody's, or not known
  */
 struct doctor_finding {
         enum doctor_verdict verdict;
-        char value[160];
+        char value[200];
         const char *effect, *mend;
+        int32_t pid;
 };
 
 struct doctor_check {
@@ -36,7 +38,11 @@ struct doctor_group {
         size_t count;
 };
 
-extern const struct doctor_group doctor_memory, doctor_limits, doctor_place, doctor_server;
+extern const struct doctor_group doctor_memory, doctor_limits, doctor_place, doctor_server,
+        doctor_tasks;
+
+/* Does somebody listen at the server's place? Starts none. */
+bool doctor_server_listens(void);
 
 /* Fills @f; @format is the value's. */
 void doctor_say(struct doctor_finding *f, enum doctor_verdict verdict, const char *effect,

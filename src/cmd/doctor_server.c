@@ -74,6 +74,14 @@ static int find_listener(const struct place *p, struct ucred *ret)
         return 0;
 }
 
+bool doctor_server_listens(void)
+{
+        struct place p = find_place();
+        struct ucred who;
+
+        return !p.is_too_long && !find_listener(&p, &who);
+}
+
 static void look_runtime(struct doctor_finding *f)
 {
         const char *path = secure_getenv("XDG_RUNTIME_DIR");

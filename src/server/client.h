@@ -25,6 +25,7 @@ struct client {
         uint32_t interest;
         struct ptl_identity identity;
         char command[16];
+        bool only_looks; /* it was let in beyond the quota, to look */
 
         struct list in_state;       /* server->greeting, doomed or buried */
         struct list in_stalled;     /* server->stalled */

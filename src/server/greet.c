@@ -49,9 +49,11 @@ static int choose_id(const struct client *client, int passport, struct ptl_task_
                        : identity_new_task(ret_id);
 }
 
-static int admit(struct client *client, int passport)
+static int admit(struct client *client, const struct ptl_sm_hello *hello, int passport)
 {
-        if (client->server->n_tasks >= client->server->quota.tasks)
+        size_t most = client->server->quota.tasks + (hello->features & PTL_SM_LOOKS ? QUOTA_LOOKERS : 0);
+
+        if (client->server->n_tasks >= most)
                 return PTL_E_QUOTA;
         return choose_id(client, passport, &client->identity.task);
 }
@@ -101,11 +103,12 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
                 return;
         }
         trace_message(client, "->", &msg);
-        r = admit(client, passport);
+        r = admit(client, &msg.hello, passport);
         if (r) {
                 client_answer(client, msg.serial, r); /* it may ask again when others have left */
                 return;
         }
+        client->only_looks = client->server->n_tasks >= client->server->quota.tasks;
         memcpy(client->command, msg.hello.command, sizeof client->command);
         client_promote(client);
         welcome(client, msg.serial);

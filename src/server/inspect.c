@@ -53,7 +53,8 @@ int inspect_lodge(struct client *client, int *fd)
         return 0;
 }
 
-uint32_t inspect_descriptors(const struct client *client)
+/* Descriptors that the server has open for a task, about. */
+static uint32_t descriptors_of(const struct client *client)
 {
         uint32_t n =
                 1 + (client->process >= 0) + (client->board != NULL) + client->output.descriptors;
@@ -61,19 +62,32 @@ uint32_t inspect_descriptors(const struct client *client)
         return n + (uint32_t)client->n_regions;
 }
 
-static struct ptl_sm_view view_of(const struct client *c)
+/* A process may be several tasks: what the server holds for it is held for all of them. */
+static void add_held(struct ptl_sm_view *v, const struct client *c)
 {
-        struct ptl_sm_view v = {.task = c->identity,
-                                .has_board = c->board != NULL,
-                                .names = (uint32_t)c->n_names,
-                                .links = (uint32_t)c->n_introductions,
-                                .look_ups = (uint32_t)c->n_look_ups,
-                                .watches = (uint32_t)c->n_watches,
-                                .output_bytes = (uint32_t)c->output.bytes,
-                                .output_descriptors = c->output.descriptors,
-                                .descriptors = inspect_descriptors(c)};
+        v->names += (uint32_t)c->n_names;
+        v->links += (uint32_t)c->n_introductions;
+        v->look_ups += (uint32_t)c->n_look_ups;
+        v->watches += (uint32_t)c->n_watches;
+        v->output_bytes += (uint32_t)c->output.bytes;
+        v->output_descriptors += c->output.descriptors;
+        v->descriptors += descriptors_of(c);
+}
 
-        memcpy(v.command, c->command, sizeof v.command);
+static struct ptl_sm_view view_of(const struct client *task)
+{
+        const struct server *server = task->server;
+        int32_t pid = task->identity.pid;
+        uint64_t hash = map_hash(&server->tasks_by_pid, &pid, sizeof pid);
+        struct ptl_sm_view v = {.task = task->identity, .has_board = task->board != NULL};
+
+        memcpy(v.command, task->command, sizeof v.command);
+        for (struct map_node *n = map_first(&server->tasks_by_pid, hash); n; n = map_next(n)) {
+                const struct client *c = PTL_CONTAINER(n, struct client, by_pid);
+
+                if (c->identity.pid == pid)
+                        add_held(&v, c);
+        }
         return v;
 }
 

@@ -21,6 +21,3 @@ void inspect(struct client *client, const struct ptl_server_msg *msg);
 
 /* TRACE: a fresh socket, one end to the asker, the other to the task. Answers it. */
 void inspect_trace(struct client *client, const struct ptl_server_msg *msg);
-
-/* Descriptors that the server has open for a task, about. */
-uint32_t inspect_descriptors(const struct client *client);

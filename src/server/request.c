@@ -93,6 +93,20 @@ static void handle_status(struct client *client, const struct ptl_server_msg *ms
         client_send(client, &answer, NULL);
 }
 
+/* Let in to look, it wants more: there must be room for it by now. */
+static bool is_refused(struct client *client, const struct ptl_server_msg *msg)
+{
+        bool wants_more = msg->type == PTL_SM_PUBLISH || msg->type == PTL_SM_LOOK_UP ||
+                          msg->type == PTL_SM_INTRODUCE || msg->type == PTL_SM_WATCH;
+
+        if (!client->only_looks || !wants_more)
+                return false;
+        client->only_looks = client->server->n_tasks > client->server->quota.tasks;
+        if (client->only_looks)
+                client_answer(client, msg->serial, PTL_E_QUOTA);
+        return client->only_looks;
+}
+
 static void handle(struct client *client, const struct ptl_server_msg *msg, int *fd)
 {
         switch ((int)msg->type) {
@@ -152,6 +166,6 @@ void request_handle(struct client *client, const void *packet, size_t size, int 
         trace_message(client, "->", &msg);
         if (*fd >= 0 && msg.type != PTL_SM_PUBLISH && msg.type != PTL_SM_LODGE)
                 client_expel(client); /* nothing else carries a descriptor */
-        else
+        else if (!is_refused(client, &msg))
                 handle(client, &msg, fd);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/inspect.c - looking into another task (portolan/inspect.h) */
 #define _GNU_SOURCE
+#include "base/cancel.h"
 #include "shm/outbox.h"
 #include "task/task.h"
 #include <string.h>
@@ -88,6 +89,7 @@ static void read_board(struct whole *w, const struct ptl_board *board)
 
 static int attach(struct whole *w, int fd)
 {
+        PTL_NO_CANCEL;
         const void *memory;
         int r = ptl_board_memory_attach(fd, PTL_BOARD_SIZE, &memory);
 

@@ -30,7 +30,7 @@ bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *peer)
 
         if (!is_at_stake(peer))
                 return false;
-        if (ptl_trace_on)
+        if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d is lost", (int)peer->link.identity.pid);
         ptl_wait_unwatch_socket(task, peer->link.socket);
         ptl_lock(&peer->link.lock);
@@ -72,7 +72,7 @@ bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd)
         (void)ptl_steal_fd(fd);
         ptl_relink_end(task, peer);
         peer->relink.unknown_until = 0;
-        if (ptl_trace_on)
+        if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d goes on", (int)peer->link.identity.pid);
         return true;
 }

@@ -337,6 +337,7 @@ static void leave_locked(struct ptl_task *task)
                 free(q);
         }
         task->space.n_cells = 0;
+        task->board = (struct ptl_task_board){0};
         task->started = false;
 }
 

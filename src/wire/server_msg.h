@@ -63,10 +63,12 @@ struct ptl_server_head {
         uint32_t body_size; /* bytes of the body */
 };
 
+enum { PTL_SM_LOOKS = 1 }; /* all that it wants for now is to list and to look: LIST, STATUS, INSPECT, TRACE */
+
 struct ptl_sm_hello {
         uint32_t protocol;
         uint32_t reserved;
-        uint64_t features;           /* bits this task knows; none are defined yet */
+        uint64_t features;           /* PTL_SM_LOOKS; bits that are not known are let pass */
         char command[16];            /* comm, NUL-padded */
 };
 
