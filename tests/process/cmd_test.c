@@ -38,8 +38,8 @@ static void stop(void)
 
 TEST(help_begins_with_examples_and_lists_every_command)
 {
-        static const char *const commands[] = {"tour", "send",   "receive", "call", "echo",
-                                               "ls",   "doctor", "trace",   "bench"};
+        static const char *const commands[] = {"tour", "send",  "receive", "call",  "echo",
+                                               "ls",   "ports", "doctor",  "trace", "bench"};
 
         CHECK_EQ(RUN(&r, NULL, "--help"), 0);
         for (size_t i = 0; i < ARRAY_LEN(commands); i++)
