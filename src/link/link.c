@@ -189,9 +189,7 @@ static int take_hello(struct ptl_link *link, int *fds, size_t n_fds)
 {
         int r;
 
-        if (n_fds != 2)
-                return PTL_E_LOST;
-        if (ptl_link_state(link) != PTL_LINK_INTRODUCED || !is_anonymous(fds[1]))
+        if (ptl_link_state(link) != PTL_LINK_INTRODUCED || n_fds != 2 || !is_anonymous(fds[1]))
                 return PTL_E_MALFORMED;
         r = ptl_outbox_attach(fds[0], &link->peer);
         if (r)
@@ -243,6 +241,54 @@ static int take_packet(struct ptl_link *link, const struct ptl_link_msg *msg, in
         return PTL_E_MALFORMED;
 }
 
+/*
+ * The peer has not answered yet: its HELLO, if that comes next. It stays in the socket until it is taken
+ * in, since our own limits may keep us from that for a while. PTL_E_EMPTY: something else comes next.
+ */
+static int take_answer(struct ptl_link *link)
+{
+        char packet[sizeof(struct ptl_link_msg) + 1];
+        struct ptl_link_msg msg;
+        size_t size = 0, n_fds = 0;
+        int fds[2], lost, r;
+
+        lost = ptl_socket_peek(link->socket, packet, sizeof packet, &size, fds, &n_fds);
+        if (lost < 0)
+                return lost;
+        r = ptl_link_msg_decode(packet, size, &msg);
+        if (r == PTL_E_MALFORMED || (!r && msg.type != PTL_LM_HELLO))
+                r = PTL_E_EMPTY;
+        else if (!r)
+                r = lost == PTL_E_LOST ? -EMFILE : lost ? lost : take_hello(link, fds, n_fds);
+        for (size_t k = 0; k < n_fds; k++)
+                ptl_socket_discard(fds[k]);
+        if (r >= 0 && r != PTL_E_EMPTY)
+                ptl_socket_drop(link->socket);
+        return r;
+}
+
+/* The next packet, whatever it is. */
+static int take_next(struct ptl_link *link)
+{
+        char packet[sizeof(struct ptl_link_msg) + 1];
+        int fds[PTL_LINK_TOGETHER];
+        struct ptl_link_msg msg;
+        size_t size = 0, n_fds = 0;
+        int r = ptl_socket_receive(link->socket, packet, sizeof packet, &size, fds, PTL_LINK_TOGETHER,
+                                   &n_fds);
+
+        if (!r && size == 0)
+                return PTL_E_DEAD;
+        if (!r || r == PTL_E_LOST)
+                r = ptl_link_msg_decode(packet, size, &msg);
+        if (!r)
+                r = take_packet(link, &msg, fds, n_fds);
+        for (size_t k = 0; k < n_fds; k++)
+                ptl_socket_discard(fds[k]);
+        /* Versions were compared in the first HELLO: there is no other. */
+        return r == PTL_E_VERSION ? PTL_E_MALFORMED : r;
+}
+
 int ptl_link_input(struct ptl_link *link)
 {
         bool reset = false;
@@ -250,28 +296,19 @@ int ptl_link_input(struct ptl_link *link)
         if (ptl_link_is_lost(link))
                 return 0;
         for (int i = 0; i < 4 * PTL_LINK_DESCRIPTORS; i++) { /* bounded: others want their turn */
-                char packet[sizeof(struct ptl_link_msg) + 1];
-                int fds[PTL_LINK_TOGETHER];
-                struct ptl_link_msg msg;
-                size_t size = 0, n_fds = 0;
-                int r = ptl_socket_receive(link->socket, packet, sizeof packet, &size, fds,
-                                           PTL_LINK_TOGETHER, &n_fds);
+                int r = ptl_link_state(link) == PTL_LINK_INTRODUCED ? take_answer(link) : PTL_E_EMPTY;
 
+                if (r == PTL_E_EMPTY)
+                        r = take_next(link);
                 if (r == -EAGAIN)
                         return 0;
-                if (r == -ECONNRESET && !reset) {
+                if (r == -ECONNRESET) {
+                        if (reset)
+                                return PTL_E_DEAD;
                         reset = true; /* told once, and maybe before what had arrived */
                         continue;
                 }
-                if (r == -ECONNRESET || (!r && size == 0))
-                        return PTL_E_DEAD;
-                if (!r || r == PTL_E_LOST)
-                        r = ptl_link_msg_decode(packet, size, &msg);
-                if (!r)
-                        r = take_packet(link, &msg, fds, n_fds);
-                for (size_t k = 0; k < n_fds; k++)
-                        ptl_socket_discard(fds[k]);
-                link->refused |= r > 0;
+                link->refused |= r > 0 && r != PTL_E_DEAD;
                 if (r)
                         return r;
         }

@@ -62,7 +62,7 @@ struct ptl_link {
         uint64_t frames_received, bells_heard, lies;
         uint32_t cpu; /* what we last published */
         bool accused; /* ptl_link_accuse() */
-        bool refused; /* what the peer said ended it, though that was no lie */
+        bool refused; /* what the peer said ends it: no lie, maybe, but an answer */
 
         struct ptl_outbox mine, peer; /* peer.base NULL until OPEN */
         struct ptl_identity identity;

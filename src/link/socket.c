@@ -94,6 +94,30 @@ static size_t detach_all(struct msghdr *m, int *ret_fds, size_t max_fds)
         return n_fds;
 }
 
+/* One packet, into *m; the descriptors that are ours now are counted. */
+static int take(int sock, struct msghdr *m, int flags, size_t *ret_size, int *ret_fds, size_t max_fds,
+                size_t *ret_n_fds)
+{
+        ssize_t n;
+
+        *ret_n_fds = 0;
+        do
+                n = recvmsg(sock, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        *ret_n_fds = detach_all(m, ret_fds, max_fds);
+        *ret_size = (size_t)n;
+        return 0;
+}
+
+static int refuse(int *fds, size_t *n_fds, int outcome)
+{
+        discard_all(fds, *n_fds);
+        *n_fds = 0;
+        return outcome;
+}
+
 int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size, int *ret_fds,
                        size_t max_fds, size_t *ret_n_fds)
 {
@@ -104,24 +128,39 @@ int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size, in
                            .msg_iovlen = 1,
                            .msg_control = &control,
                            .msg_controllen = sizeof control};
-        size_t n_fds, unwanted;
-        ssize_t n;
+        size_t unwanted;
+        int r;
 
         if (!ret_n_fds)
                 ret_n_fds = &unwanted;
-        *ret_n_fds = 0;
-        do
-                n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
-        if (n < 0)
-                return -errno;
-        n_fds = detach_all(&m, ret_fds, max_fds);
-        if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-                discard_all(ret_fds, n_fds);
-                *ret_size = (size_t)n;
-                return m.msg_flags & MSG_TRUNC ? PTL_E_MALFORMED : PTL_E_LOST;
-        }
-        *ret_size = (size_t)n;
-        *ret_n_fds = n_fds;
-        return 0;
+        r = take(sock, &m, 0, ret_size, ret_fds, max_fds, ret_n_fds);
+        if (r || !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+                return r;
+        return refuse(ret_fds, ret_n_fds, m.msg_flags & MSG_TRUNC ? PTL_E_MALFORMED : PTL_E_LOST);
+}
+
+/* Room for two descriptors only: a packet of more must not fill this process's table each time. */
+int ptl_socket_peek(int sock, void *buffer, size_t room, size_t *ret_size, int ret_fds[2],
+                    size_t *ret_n_fds)
+{
+        PTL_NO_CANCEL;
+        union control control;
+        struct iovec part = {.iov_base = buffer, .iov_len = room};
+        struct msghdr m = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = CMSG_SPACE(2 * sizeof(int))};
+        int r = take(sock, &m, MSG_PEEK, ret_size, ret_fds, 2, ret_n_fds);
+
+        if (r || !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+                return r;
+        return refuse(ret_fds, ret_n_fds,
+                      m.msg_flags & MSG_TRUNC || *ret_n_fds == 2 ? PTL_E_MALFORMED : PTL_E_LOST);
+}
+
+void ptl_socket_drop(int sock)
+{
+        char byte;
+
+        (void)!recv(sock, &byte, sizeof byte, MSG_DONTWAIT);
 }

@@ -47,6 +47,20 @@ PTL_MUST_CHECK int ptl_socket_send(int sock, const void *data, size_t size, cons
 PTL_MUST_CHECK int ptl_socket_receive(int sock, void *buffer, size_t room, size_t *ret_size,
                                       int *ret_fds, size_t max_fds, size_t *ret_n_fds);
 
+/**
+ * ptl_socket_peek - look at the next packet, which stays
+ * @buffer, @room, @ret_size: as of ptl_socket_receive()
+ * @ret_fds:   filled on success: copies of its descriptors, two at most, the caller's
+ *
+ * Return: as ptl_socket_receive(), but: PTL_E_MALFORMED also if it has more than two descriptors, and
+ * PTL_E_LOST only if this process had no place for those that it has.
+ */
+PTL_MUST_CHECK int ptl_socket_peek(int sock, void *buffer, size_t room, size_t *ret_size,
+                                   int ret_fds[2], size_t *ret_n_fds);
+
+/* Drops the next packet, with its descriptors. */
+void ptl_socket_drop(int sock);
+
 /*
  * Closes a descriptor that a peer sent and that is no use, without waiting for what a lingering socket has
  * not sent: that is the peer's affair. -1 and the like are allowed. Always -EBADF.

@@ -77,6 +77,7 @@ struct ptl_peer {
         bool hot, watched, reaped, heat_later;
         bool watched_open; /* it was hot once, so it was looked at since it opened */
         uint32_t idle; /* sleeps since a frame came */
+        ptl_time stalled_until; /* what its socket holds could not be taken in; 0: nothing keeps us */
         struct ptl_relink relink;
 };
 

@@ -32,7 +32,7 @@ bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *peer)
                 return false;
         if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d is lost", (int)peer->link.identity.pid);
-        ptl_wait_unwatch_socket(task, peer->link.socket);
+        ptl_wait_unwatch_socket(task, peer, peer->link.socket);
         ptl_lock(&peer->link.lock);
         ptl_link_lose(&peer->link);
         ptl_unlock(&peer->link.lock);
@@ -61,7 +61,7 @@ static int join(struct ptl_task *task, struct ptl_peer *peer, int fd)
         r = ptl_link_rejoin(&peer->link, fd);
         ptl_unlock(&peer->link.lock);
         if (r)
-                ptl_wait_unwatch_socket(task, fd);
+                ptl_wait_unwatch_socket(task, peer, fd);
         return r;
 }
 

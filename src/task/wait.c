@@ -24,6 +24,7 @@ enum {
         LOOKS_FOR_ROOM = 512,    /* then an attempt, whatever the hint says */
         FRAMES_A_TURN = 64,
         TURNS_OF_A_LOOK = 16, /* enough for what a ring of the first level holds */
+        STALL_MS = 20,
         COLD_AFTER = 64,     /* sleeps, or ms of polling, without a frame */
         EVENTS = 64,
 };
@@ -219,7 +220,43 @@ int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd)
         return add(&task->wait, fd, EPOLLIN | EPOLLRDHUP, (uint64_t)(uintptr_t)peer | TAG_SOCKET);
 }
 
-void ptl_wait_unwatch_socket(struct ptl_task *task, int fd) { epoll_ctl(task->wait.epoll, EPOLL_CTL_DEL, fd, NULL); }
+void ptl_wait_unwatch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd)
+{
+        epoll_ctl(task->wait.epoll, EPOLL_CTL_DEL, fd, NULL);
+        task->wait.stalled -= peer->stalled_until != 0;
+        peer->stalled_until = 0;
+}
+
+/* Our own limits keep us from taking in what the socket holds, which stays readable: not a reason to wake
+ * up all the time. */
+static void stall(struct ptl_task *task, struct ptl_peer *peer)
+{
+        ptl_wait_unwatch_socket(task, peer, peer->link.socket);
+        peer->stalled_until = ptl_after_ms(STALL_MS);
+        task->wait.stalled++;
+}
+
+static void end_stalls(struct ptl_task *task)
+{
+        for (struct ptl_peer *p = task->space.peers; p; p = p->next) {
+                if (!p->stalled_until || !ptl_deadline_passed(p->stalled_until))
+                        continue;
+                ptl_wait_unwatch_socket(task, p, p->link.socket);
+                if (ptl_wait_watch_socket(task, p, p->link.socket))
+                        stall(task, p);
+        }
+}
+
+/* When something is to be done that nothing wakes us for. */
+static ptl_time due(const struct ptl_task *task)
+{
+        ptl_time first = ptl_server_due(task);
+
+        for (const struct ptl_peer *p = task->wait.stalled ? task->space.peers : NULL; p; p = p->next)
+                if (p->stalled_until && p->stalled_until < first)
+                        first = p->stalled_until;
+        return first;
+}
 
 int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer)
 {
@@ -253,7 +290,7 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
         if (!peer->watched)
                 return;
         epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
-        ptl_wait_unwatch_socket(task, peer->link.socket);
+        ptl_wait_unwatch_socket(task, peer, peer->link.socket);
         peer->watched = false;
 }
 
@@ -297,8 +334,10 @@ static void socket_event(struct ptl_task *task, struct ptl_peer *peer)
                 ptl_wait_signal_kind(task, PTL_WAITS_ROOM); /* acknowledged descriptors are room */
                 return;
         }
-        if (r < 0)
-                return; /* our own limits: it is tried again */
+        if (r < 0) {
+                stall(task, peer); /* our own limits: it is tried again */
+                return;
+        }
         if (r == PTL_E_MALFORMED || link->accused) {
                 link->lies++;
                 task->space.counters.lies++;
@@ -381,6 +420,8 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 ptl_left_check(task);
         if (PTL_UNLIKELY(task->server.state == PTL_SERVER_CONNECTING || task->server.lost_links))
                 ptl_server_step(task);
+        if (PTL_UNLIKELY(w->stalled))
+                end_stalls(task);
 }
 
 /* --- one turn of the leader --- */
@@ -631,7 +672,7 @@ static void sleep_now(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time
         }
         if (polls)
                 begun = ptl_now();
-        collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(task))));
+        collect(task, ptl_deadline_ms(earlier(deadline, due(task))));
         if (polls)
                 adapt(w, ptl_now() - begun);
         age_links(task);
@@ -657,7 +698,7 @@ static struct ptl_peer *sleep_for_frame(struct ptl_task *task, ptl_time deadline
         ptl_fence_seq_cst(); /* E3 */
         peer = first_ready(w);
         if (!peer) {
-                collect(task, ptl_deadline_ms(earlier(deadline, ptl_server_due(task))));
+                collect(task, ptl_deadline_ms(earlier(deadline, due(task))));
                 age_links(task);
                 /* Who came to watch meanwhile is to see the very next frame: the long way shows it. */
                 peer = ptl_trace_is_on() ? NULL : first_ready(w);

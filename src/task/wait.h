@@ -50,6 +50,7 @@ struct ptl_wait_state {
         struct ptl_waiter *leader;
         uint32_t waits_room;     /* waiters of PTL_WAITS_ROOM */
         _Atomic uint32_t poke;   /* tells a polling leader to look again */
+        uint32_t stalled;        /* links with stalled_until */
         bool heat_later;         /* a link waits to become hot */
         bool polling;            /* the leader reads hot_peers without the lock */
         bool asleep;             /* the leader sleeps, or is about to, in the kernel */
@@ -176,7 +177,7 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer);
 
 /* Of a link's socket alone: it is lost, or goes on over @fd (task/relink.h). */
 PTL_MUST_CHECK int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
-void ptl_wait_unwatch_socket(struct ptl_task *task, int fd);
+void ptl_wait_unwatch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
 
 /* A watcher's socket (watched.h): ptl_watched_look() is called when its other side has closed. */
 PTL_MUST_CHECK int ptl_wait_watch_end(struct ptl_task *task, int fd);

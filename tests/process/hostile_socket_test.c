@@ -123,9 +123,9 @@ static const struct packet_row {
         {"another magic",                  other_magic,                   LIE  },
         {"type 0",                         type_0,                        LIE  },
         {"type 4",                         type_4,                        LIE  },
-        {"a second HELLO, bare",           bare_hello,                    ENDS },
+        {"a second HELLO, bare",           bare_hello,                    LIE  },
         {"a second HELLO",                 hello_again,                   LIE  },
-        {"a HELLO of version 2",           hello_of_version_2,            ENDS },
+        {"a HELLO of version 2",           hello_of_version_2,            LIE  },
         {"nothing acknowledged",           acknowledge_nothing,           LIVES},
         {"acknowledged what was not sent", acknowledge_unsent,            LIE  },
         {"acknowledged all there can be",  acknowledge_all,               LIE  },
@@ -495,20 +495,54 @@ TEST(a_victim_without_room_for_descriptors_loses_those_alone)
         l = link_raw_open();
         link_raw_ping(&l);
         late = link_raw_find("victim");
+        link_raw_meet(&late);
         tell_victim(KIND_FULL);
         as_region(&l, l.bell); /* would be a lie, if it arrived */
         link_raw_ping(&l);
         send_region();
         late.bell = counter();
-        say_with_bells(&late, PTL_LM_HELLO, 0, 2);
-        CHECK(tst_wait_until(link_raw_is_over(&late), RAW_MS)); /* it could not be met */
+        link_raw_say_hello(&late, late.bell); /* waits until there is room */
         call_echo_of(friendly, 20000, 3);
         link_raw_ping(&l);
         tell_victim(KIND_ROOM);
+        link_raw_join(&late);
+        CHECK(link_raw_claim(&late, 1, late.ticket));
+        link_raw_ping(&late);
         CHECK_EQ(ask_health().lost, 2);
         send_region();
         CHECK_EQ(ask_health().lost, 2);
         link_raw_close(&late);
         link_raw_close(&l);
+        end_victim();
+}
+
+/* ---- a lie that is met on the way to something else ---- */
+
+/* The victim spins: it finds the frame first, and the lie when it looks for the frame's descriptor. */
+TEST(a_lie_behind_which_a_descriptor_is_looked_for_is_none_the_less_one)
+{
+        struct ptl_rich r = {
+                .n_regions = 1,
+                .regions[0] = {.fresh = 1, .how = PTL_REGION_VOLATILE, .size = 4096, .ticket = 1}
+        };
+        void (*const lies[])(struct link_raw *) = {bare_hello, hello_of_version_2, ticket_2};
+        char body[64] __attribute__((aligned(8)));
+
+        CHECK(setenv("PORTOLAN_WAIT", "spin", 1) == 0);
+        start_victim();
+        ptl_rich_encode(&r, body);
+        for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+                struct link_raw l = link_raw_open();
+                int status;
+
+                link_raw_ping(&l);
+                CHECK(kill(patient.pid, SIGSTOP) == 0);
+                CHECK(waitpid(patient.pid, &status, WUNTRACED) == patient.pid && WIFSTOPPED(status));
+                lies[i](&l);
+                CHECK(link_raw_frame(&l, PTL_FRAME_RICH, (struct ptl_frame_head){.right = RIGHT}, body,
+                                     (uint32_t)ptl_rich_head_size(0, 1)));
+                CHECK(kill(patient.pid, SIGCONT) == 0);
+                link_raw_judge(&l, LIE, "a lie before a frame");
+        }
         end_victim();
 }

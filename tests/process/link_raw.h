@@ -366,15 +366,26 @@ static inline int link_raw_outbox(struct link_raw *l)
         return fd;
 }
 
-static inline void link_raw_hello(struct link_raw *l, int bell)
+static inline void link_raw_say_hello(struct link_raw *l, int bell)
 {
         int fds[2] = {link_raw_outbox(l), bell};
 
         CHECK(link_raw_say(l, PTL_LM_HELLO, 0, fds, 2));
         ptl_close(fds[0]);
-        link_raw_meet(l);
+}
+
+/* Both have said it. */
+static inline void link_raw_join(struct link_raw *l)
+{
         ptl_ring_reader_init(&l->rx, &l->peer, &l->mine);
         l->tx.peer_consumed = &ptl_outbox_head(&l->peer)->consumed;
+}
+
+static inline void link_raw_hello(struct link_raw *l, int bell)
+{
+        link_raw_say_hello(l, bell);
+        link_raw_meet(l);
+        link_raw_join(l);
 }
 
 /* Wakes the victim, whether it asked for that or not. */

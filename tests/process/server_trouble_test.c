@@ -2,6 +2,7 @@
 /* What tasks see when names and ids are disputed after a restart, and when disks and tables of
  * descriptors are full. (A server that dies half-way through an introduction: lost_link_test.c.) */
 #include "publisher.h"
+#include "hog.h"
 #include "server_half.h"
 #include <sched.h>
 #include <sys/mount.h>
@@ -167,29 +168,6 @@ API_TEST(a_full_disk_is_no_server_and_one_that_fills_up_later_hurts_nobody)
 }
 
 /* ---- full tables of descriptors ---- */
-
-enum { FEW = 40 };
-
-static int hogged[FEW];
-static struct rlimit before_hog;
-
-/* No descriptor is left to this process. */
-static void hog(void)
-{
-        CHECK(getrlimit(RLIMIT_NOFILE, &before_hog) == 0);
-        CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, before_hog.rlim_max}) == 0);
-        for (int i = 0; i < FEW && (hogged[i] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0; i++)
-                ;
-        CHECK_EQ(open("/dev/null", O_RDONLY | O_CLOEXEC), -1);
-        CHECK_EQ(errno, EMFILE);
-}
-
-static void unhog(void)
-{
-        for (int i = 0; i < FEW && hogged[i] > 0; i++)
-                hogged[i] = close(hogged[i]);
-        CHECK(setrlimit(RLIMIT_NOFILE, &before_hog) == 0);
-}
 
 API_TEST(a_task_without_descriptors_says_so_and_works_when_it_has_some)
 {
