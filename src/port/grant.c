@@ -118,6 +118,8 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *
         struct ptl_grant *g;
         uint8_t pending;
 
+        if (peer->orphans > PTL_ORPHANS_MAX)
+                receiver = NULL; /* it is to wait until some of them were taken */
         if (!ptl_right_is_granted(right) || !ptl_table_ensure(&peer->claimed, index))
                 return PTL_E_MALFORMED;
         g = ptl_table_at(&peer->claimed, index);
@@ -136,12 +138,23 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *
 
 void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(g); }
 
+/* What is queued still is no window's any more: from now on the peer has it in all. Another serial, so that
+ * it is known for that when it is taken. */
+static void leave_orphans(struct ptl_grant *g)
+{
+        if (g->kind != PTL_GRANT_SEND || !g->receiver)
+                return;
+        g->peer->orphans += ptl_orphan_cost(g->arrived - g->taken, g->arrived_units - g->taken_units);
+        g->serial++;
+}
+
 void ptl_grant_release(struct ptl_grant *g, uint32_t count)
 {
         if (count < g->references) {
                 g->references -= count;
                 return;
         }
+        leave_orphans(g);
         if (g->kind == PTL_GRANT_ONCE && g->receiver)
                 ptl_notify(g->peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
         ptl_grant_free(g);

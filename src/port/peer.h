@@ -67,6 +67,7 @@ struct ptl_peer {
         uint32_t claimed_often;            /* claims made: the next one's generation */
         uint32_t pending_grants[2];        /* heads: granted, claimed */
         uint32_t pending_entries;          /* head */
+        uint64_t orphans; /* cost of queued messages whose rights were given back: ptl_orphan_cost() */
         uint8_t taken_reserved[2][PTL_TAKEN_ENTRIES / 512 / 8]; /* pages, a bit each */
         struct ptl_region *regions_in[PTL_REGIONS_PER_LINK];
         struct ptl_region *regions_out[PTL_REGIONS_PER_LINK];
@@ -136,6 +137,14 @@ PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t right,
 /* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken
  * until the holder uses the right or gives it back. */
 void ptl_grant_abandon(struct ptl_grant *grant);
+
+/* What messages keep of this task's memory while they are queued, in units of 64 bytes: more than
+ * PTL_ORPHANS_MAX of those whose rights are gone, and the peer gets no rights by ticket. */
+enum { PTL_ORPHANS_MAX = (64 << 20) / 64 };
+static inline uint64_t ptl_orphan_cost(uint32_t messages, uint32_t units)
+{
+        return (uint64_t)messages * 24 + units; /* a cell, and the bytes */
+}
 
 /* Gives back @count references; the last frees it. */
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);

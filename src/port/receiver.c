@@ -107,6 +107,18 @@ static void kill_onces(struct ptl_space *space, ptl_port port)
         }
 }
 
+/* A message leaves the queue. The grant it came through, or NULL: it was an orphan, and is none any more. */
+static struct ptl_grant *grant_of(const struct ptl_queued *q)
+{
+        struct ptl_grant *g = ptl_grant_find(q->peer, q->grant);
+        uint64_t cost = ptl_orphan_cost(1, q->units), *orphans = &q->peer->orphans;
+
+        if (PTL_LIKELY(g && g->serial == q->serial))
+                return g;
+        *orphans -= cost < *orphans ? cost : *orphans;
+        return NULL;
+}
+
 static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
 {
         struct ptl_queued *q = r->head;
@@ -118,6 +130,8 @@ static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
                 struct ptl_queued *next = q->next;
 
                 space->counters.destroyed++;
+                if (q->grant)
+                        (void)grant_of(q);
                 ptl_queued_free(space, q);
                 q = next;
         }
@@ -203,9 +217,9 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
                 space->room(space); /* a sender of this task may wait for it */
         }
         if (q->grant) {
-                struct ptl_grant *g = ptl_grant_find(q->peer, q->grant);
+                struct ptl_grant *g = grant_of(q);
 
-                if (g && g->serial == q->serial)
+                if (g)
                         ptl_grant_taken(g, q->units);
         }
         return q;

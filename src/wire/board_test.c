@@ -46,7 +46,7 @@ static const struct row {
         {"magic",                    AT(head.magic),             1,                  PTL_E_MALFORMED},
         {"another version",          AT(head.version),           2,                  PTL_E_VERSION  },
         {"size",                     AT(head.size),              PTL_BOARD_SIZE * 2, PTL_E_MALFORMED},
-        {"way of waiting",           AT(head.how),               3,                  PTL_E_MALFORMED},
+        {"way of waiting",           AT(head.how),               4,                  PTL_E_MALFORMED},
         {"asleep",                   AT(head.asleep),            2,                  PTL_E_MALFORMED},
         {"a port too many",          AT(head.n_ports),           PTL_VIEW_PORTS + 1, PTL_E_MALFORMED},
         {"ports that wrap",          AT(head.n_ports),           UINT32_MAX,         PTL_E_MALFORMED},

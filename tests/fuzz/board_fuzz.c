@@ -24,7 +24,7 @@ static void take(const uint8_t **data, size_t *size, void *to, size_t room)
 static bool is_bounded(const struct ptl_board *b)
 {
         if (b->head.n_ports > PTL_VIEW_PORTS || b->head.n_peers > PTL_VIEW_PEERS ||
-            b->head.how > PTL_WAIT_BLOCK)
+            b->head.how > PTL_WAIT_MEMORY)
                 return false;
         for (uint32_t i = 0; i < b->head.n_ports; i++)
                 if (strnlen(b->ports[i].published, PTL_VIEW_NAME) == PTL_VIEW_NAME ||
