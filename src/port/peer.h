@@ -50,6 +50,7 @@ struct ptl_relink {
         uint32_t serial;        /* of the INTRODUCE under way; 0: none is */
         uint32_t tries;         /* INTRODUCEs since this server is there */
         ptl_time again_at;      /* when to ask, if none is under way */
+        uint32_t server;        /* which of the task's servers introduced the peer, counted */
         ptl_time unknown_until; /* the server does not know the peer: it is dead then; 0: it does */
 };
 

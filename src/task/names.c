@@ -215,7 +215,7 @@ static int found_own(struct ptl_task *task, const struct ptl_sm_found *found, pt
 }
 
 /* The server thinks that we have met; if we have no link (any more), it introduces us again. */
-static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_socket)
+static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_socket, uint32_t *ret_server)
 {
         struct ptl_request request = {.msg = {.type = PTL_SM_INTRODUCE, .task.id = id}, .fd = -EBADF};
         int r = ptl_server_ask(task, &request, PTL_NOW);
@@ -224,6 +224,7 @@ static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_sock
                 return r;
         if (request.answer.type == PTL_SM_FOUND && request.answer_fd >= 0) {
                 *ret_socket = request.answer_fd;
+                *ret_server = request.server;
                 return 0;
         }
         ptl_close(request.answer_fd);
@@ -232,7 +233,8 @@ static int introduce(struct ptl_task *task, struct ptl_task_id id, int *ret_sock
                        : PTL_E_MALFORMED;
 }
 
-static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int *fd,
+/* @server: which one said so. */
+static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int *fd, uint32_t server,
                    struct ptl_peer **ret_peer)
 {
         /* A server that was restarted does not know that we have met: our link is as good as ever. */
@@ -241,26 +243,26 @@ static int link_to(struct ptl_task *task, const struct ptl_sm_found *found, int 
 
         if (peer) {
                 if (*fd >= 0 && peer->relink.lost)
-                        (void)ptl_relink_join(task, peer, fd); /* else it is asked for again */
+                        (void)ptl_relink_join(task, peer, fd, server); /* else it is asked for again */
                 *ret_peer = peer;
                 return 0;
         }
         if (*fd < 0) {
-                r = found->link ? PTL_E_LOST : introduce(task, found->owner.task, fd);
+                r = found->link ? PTL_E_LOST : introduce(task, found->owner.task, fd, &server);
                 if (r == PTL_E_LOST)
-                        r = introduce(task, found->owner.task, fd);
+                        r = introduce(task, found->owner.task, fd, &server);
                 if (r)
                         return r;
         }
-        r = ptl_task_link(task, *fd, &found->owner, ret_peer);
+        r = ptl_task_link(task, *fd, &found->owner, server, ret_peer);
         if (!r)
                 (void)ptl_steal_fd(fd);
         return r;
 }
 
-static int found_port(struct ptl_task *task, const struct ptl_sm_found *found, int *fd,
-                      ptl_port *ret_port)
+static int found_port(struct ptl_task *task, struct ptl_request *request, ptl_port *ret_port)
 {
+        const struct ptl_sm_found *found = &request->answer.found;
         struct ptl_task_id me = task->identity.task;
         struct ptl_peer *peer;
         ptl_port name;
@@ -270,7 +272,7 @@ static int found_port(struct ptl_task *task, const struct ptl_sm_found *found, i
                 return PTL_E_RIGHT;
         if (found->owner.task.high == me.high && found->owner.task.low == me.low)
                 return found_own(task, found, ret_port);
-        r = link_to(task, found, fd, &peer);
+        r = link_to(task, found, &request->answer_fd, request->server, &peer);
         if (r)
                 return r;
         name = ptl_held_claim(peer, found->ticket, found->limit_messages,
@@ -317,7 +319,7 @@ int ptl_name_look_up(const char *name, ptl_port *ret_port, ptl_time deadline)
                 return r;
         r = look_up(task, name, &request, deadline);
         if (!r) {
-                r = found_port(task, &request.answer.found, &request.answer_fd, ret_port);
+                r = found_port(task, &request, ret_port);
                 ptl_close(request.answer_fd);
         }
         return leave(task, r);

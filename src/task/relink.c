@@ -65,12 +65,13 @@ static int join(struct ptl_task *task, struct ptl_peer *peer, int fd)
         return r;
 }
 
-bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd)
+bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd, uint32_t server)
 {
         if (join(task, peer, *fd))
                 return false;
         (void)ptl_steal_fd(fd);
         ptl_relink_end(task, peer);
+        peer->relink.server = server;
         peer->relink.unknown_until = 0;
         if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d goes on", (int)peer->link.identity.pid);
@@ -108,12 +109,17 @@ ptl_time ptl_relink_due(const struct ptl_task *task)
         return due;
 }
 
-/* It may only not have come back to a server that did. What a server knew and buried, TASK_DEAD tells. */
+/*
+ * It may only not have come back to a server that did. Who introduced us to it has buried it; its TASK_DEAD may
+ * have come when the link was not made yet, right behind FOUND.
+ */
 static void is_unknown(struct ptl_task *task, struct ptl_peer *peer)
 {
         struct ptl_relink *r = &peer->relink;
 
-        if (!r->unknown_until)
+        if (r->server == task->server.welcomes)
+                ptl_task_unlink(task, peer);
+        else if (!r->unknown_until)
                 r->unknown_until = ptl_after_ms(PATIENCE_MS);
         else if (ptl_deadline_passed(r->unknown_until))
                 ptl_task_unlink(task, peer);
@@ -129,7 +135,7 @@ void ptl_relink_answer(struct ptl_task *task, const struct ptl_server_msg *msg, 
                 return; /* it has been found otherwise meanwhile */
         peer->relink.serial = 0;
         if (msg->type == PTL_SM_FOUND && *fd >= 0)
-                (void)ptl_relink_join(task, peer, fd); /* else it is asked again */
+                (void)ptl_relink_join(task, peer, fd, task->server.welcomes); /* else it is asked again */
         else if (msg->type == PTL_SM_RESULT && msg->result.outcome == PTL_E_NOT_FOUND)
                 is_unknown(task, peer);
 }
@@ -137,5 +143,6 @@ void ptl_relink_answer(struct ptl_task *task, const struct ptl_server_msg *msg, 
 void ptl_relink_restart(struct ptl_task *task)
 {
         for (struct ptl_peer *p = task->server.lost_links ? task->space.peers : NULL; p; p = p->next)
-                p->relink = (struct ptl_relink){.lost = p->relink.lost, .again_at = PTL_NOW};
+                p->relink = (struct ptl_relink){
+                        .lost = p->relink.lost, .server = p->relink.server, .again_at = PTL_NOW};
 }

@@ -15,8 +15,8 @@
 /* The link's socket ended unanswered. False: nothing is lost with it, it may simply be forgotten. */
 PTL_MUST_CHECK bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *peer);
 
-/* The link goes on over @fd, which is taken if that works. False: it is still lost. */
-bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd);
+/* The link goes on over @fd, which @server made and which is taken if that works. False: it is still lost. */
+bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd, uint32_t server);
 
 /* The peer is gone for good: nobody is asked for it any more. */
 void ptl_relink_end(struct ptl_task *task, struct ptl_peer *peer);

@@ -328,6 +328,7 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
                 return;
         }
         s->state = PTL_SERVER_READY;
+        s->welcomes++;
         forget_starts(s);
         s->identity = w->server;
         task->identity = w->you;
@@ -371,7 +372,8 @@ static void introduced(struct ptl_task *task, const struct ptl_identity *peer, i
 
         /* Always a link of its own, though one may be lost: of sockets that two lost links took from each
          * other's questions each side could drop the other's for ever (models/relink.pml). */
-        if (*fd >= 0 && has_place(task, peer) && ptl_task_link(task, *fd, peer, &made) == 0)
+        if (*fd >= 0 && has_place(task, peer) && 
+            ptl_task_link(task, *fd, peer, task->server.welcomes, &made) == 0)
                 (void)ptl_steal_fd(fd); /* else it is closed: the peer learns that we are gone */
 }
 
@@ -417,6 +419,7 @@ static void answer(struct ptl_task *task, const struct ptl_server_msg *msg, int 
                         keep(&task->server, r->publishes);
                 r->answer = *msg;
                 r->answer_fd = ptl_steal_fd(fd);
+                r->server = task->server.welcomes;
                 finish(task, r, 0);
                 return;
         }

@@ -28,6 +28,7 @@ struct ptl_request {
         int fd;                       /* borrowed, goes with it; -EBADF none */
         struct ptl_server_msg answer; /* RESULT, FOUND, STATUS_REPLY */
         int answer_fd;                /* the caller's when done */
+        uint32_t server;              /* ptl_server.welcomes when it came */
         bool sent, done;
         int outcome; /* when done: 0, or why there is no answer */
         struct ptl_published *publishes; /* kept from the moment the server agrees; else the caller's */
@@ -64,6 +65,7 @@ struct ptl_server {
         struct ptl_request *requests;
         struct ptl_published *published;
         struct ptl_watch *watches;
+        uint32_t welcomes;   /* counts the servers that this task has come to */
         uint32_t lost_links; /* for which it is to be asked (task/relink.h) */
         char path[108];
 };

@@ -226,7 +226,7 @@ struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task
         return oldest;
 }
 
-int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *identity,
+int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *identity, uint32_t server,
                   struct ptl_peer **ret_peer)
 {
         struct ptl_peer *peer;
@@ -240,6 +240,7 @@ int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *
                 ptl_peer_unref(peer);
                 return r;
         }
+        peer->relink.server = server;
         peer->next = task->space.peers;
         task->space.peers = peer;
         task->space.counters.links_made++;

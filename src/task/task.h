@@ -39,9 +39,11 @@ PTL_MUST_CHECK static inline int ptl_task_enter(struct ptl_task **ret_task)
         return ptl_task_start();
 }
 
-/* A new link: known to the task, watched, not polled yet. Consumes @socket on success. */
+/* A new link: known to the task, watched, not polled yet. Consumes @socket on success. @server: which one
+ * made it (struct ptl_server, welcomes). */
 PTL_MUST_CHECK int ptl_task_link(struct ptl_task *task, int socket,
-                                 const struct ptl_identity *identity, struct ptl_peer **ret_peer);
+                                 const struct ptl_identity *identity, uint32_t server,
+                                 struct ptl_peer **ret_peer);
 /* The link with a task: of several, the oldest, so that all that is looked up goes to one. Or NULL. */
 struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task_id id);
 

@@ -270,7 +270,7 @@ API_TEST(a_lost_link_is_written_to_until_it_goes_on)
         peer_hear(&h.lookers, "written");
         refuse(&h, PTL_E_QUOTA);
         h.look_up = raw_hear(h.looker, PTL_SM_INTRODUCE);
-        refuse(&h, PTL_E_NOT_FOUND);
+        refuse(&h, -ENOMEM);
         h.look_up = raw_hear(h.looker, PTL_SM_INTRODUCE);
         half_make_ends(&h);
         introduce_to_looker(&h);
@@ -389,6 +389,25 @@ API_TEST(an_owner_that_dies_with_an_introduction_unread_is_dead_once)
         peer_kill(&h.owners);
         raw_hear(h.looker, PTL_SM_INTRODUCE);
         half_tell_death(&h);
+        looker_mourns(&h);
+}
+
+/* Both are read at once, so that the death comes before there is a link; it is told at the first question. */
+API_TEST(an_owner_whose_death_is_told_before_there_is_a_link_is_dead_at_once)
+{
+        struct half h = half_begin("echo", "mourns", HALF_ENDS_ARE_MADE);
+        int status;
+
+        CHECK(kill(h.lookers.pid, SIGSTOP) == 0);
+        CHECK(waitpid(h.lookers.pid, &status, WUNTRACED) == h.lookers.pid && WIFSTOPPED(status));
+        half_tell_looker(&h);
+        peer_kill(&h.owners);
+        h.ends[0] = ptl_close(h.ends[0]);
+        half_tell_death(&h);
+        CHECK(kill(h.lookers.pid, SIGCONT) == 0);
+        h.look_up = half_hear(h.looker, PTL_SM_INTRODUCE);
+        peer_hear(&h.lookers, "calling");
+        refuse(&h, PTL_E_NOT_FOUND);
         looker_mourns(&h);
 }
 
