@@ -405,7 +405,7 @@ API_TEST(an_owner_whose_death_is_told_before_there_is_a_link_is_dead_at_once)
         h.ends[0] = ptl_close(h.ends[0]);
         half_tell_death(&h);
         CHECK(kill(h.lookers.pid, SIGCONT) == 0);
-        h.look_up = half_hear(h.looker, PTL_SM_INTRODUCE);
+        h.look_up = raw_hear(h.looker, PTL_SM_INTRODUCE);
         peer_hear(&h.lookers, "calling");
         refuse(&h, PTL_E_NOT_FOUND);
         looker_mourns(&h);
