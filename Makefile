@@ -55,6 +55,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); new inputs in build/fuzz/corpus
 	@ninja -C $(B)/fuzz
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(FIXED) scripts/fuzz.sh $(B)/fuzz
 
+coverage: ## which branches of what reads others' bytes the tests reach, by file (clang, llvm)
+	@scripts/need.sh coverage
+	@CC=clang scripts/configure.sh $(B)/coverage -Dcoverage=true -Db_ndebug=true -Db_lundef=false
+	@scripts/coverage.sh $(B)/coverage
+
 model: build ## every schedule, deeply, and every Spin model (long)
 	$(call suites,$(DEV),--suite model --suite model-deep)
 
@@ -96,4 +101,4 @@ clean: ## remove build/
 dist: build ## a source archive in build/meson/meson-dist
 	@meson dist -C $(DEV) --no-tests --formats gztar --allow-dirty
 
-.PHONY: help build run test asan ubsan-in-asan tsan fuzz model bench cross kernel install check lint format clean dist
+.PHONY: help build run test asan ubsan-in-asan tsan fuzz coverage model bench cross kernel install check lint format clean dist

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # scripts/need.sh - installs the Debian packages a task needs and that are not there yet
 #
-# usage: scripts/need.sh run|test|cross|kernel
+# usage: scripts/need.sh run|test|coverage|cross|kernel
 # As root directly, else by sudo; with neither it names the packages and exits 1. When nothing is
 # missing no package tool is started at all.
 set -u
@@ -23,6 +23,9 @@ clang             clang
 libclang-rt-dev   /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
 spin              spin
 util-linux        setarch
+"
+coverage="$test
+llvm              llvm-cov
 "
 cross="$run
 gcc-aarch64-linux-gnu    aarch64-linux-gnu-gcc
@@ -62,10 +65,11 @@ install() { # by apt-get, preceded by $as_root, which is sudo or nothing
 case ${1-} in
 run) packages=$run ;;
 test) packages=$test ;;
+coverage) packages=$coverage ;;
 cross) packages=$cross ;;
 kernel) packages=$kernel ;;
 *)
-    echo "usage: $0 run|test|cross|kernel" >&2
+    echo "usage: $0 run|test|coverage|cross|kernel" >&2
     exit 2
     ;;
 esac

@@ -372,7 +372,7 @@ static void introduced(struct ptl_task *task, const struct ptl_identity *peer, i
 
         /* Always a link of its own, though one may be lost: of sockets that two lost links took from each
          * other's questions each side could drop the other's for ever (models/relink.pml). */
-        if (*fd >= 0 && has_place(task, peer) && 
+        if (*fd >= 0 && has_place(task, peer) &&
             ptl_task_link(task, *fd, peer, task->server.welcomes, &made) == 0)
                 (void)ptl_steal_fd(fd); /* else it is closed: the peer learns that we are gone */
 }

@@ -123,7 +123,7 @@ static uint64_t ticket_to_claim(struct input *in)
         case 1:
                 return ticket_of(stage.second);
         case 2:
-                return stage.main; /* half of it */
+                return stage.unpublished;
         default:
                 return number(in, 8);
         }

@@ -53,6 +53,7 @@ static struct stage {
         struct ptl_task *task;
         ptl_port calm;         /* the honest side's port */
         ptl_port main, second; /* the hostile side's ports */
+        ptl_port unpublished;  /* nobody else's: it has no ticket */
         ptl_port hers;         /* the task's right to a port of the hostile side */
         struct side honest, hostile;
 } stage;
@@ -170,7 +171,7 @@ static inline void side_open(struct side *s, uint64_t id)
         MUST(s->bell >= 0 && ptl_socket_pair(ends) == 0);
         s->socket = ends[1];
         ptl_lock(&stage.task->space.lock);
-        MUST(ptl_task_link(stage.task, ends[0], &identity, &s->link) == 0);
+        MUST(ptl_task_link(stage.task, ends[0], &identity, 0, &s->link) == 0);
         ptl_unlock(&stage.task->space.lock);
         side_meet(s);
         MUST(ptl_outbox_create(&s->mine, &s->outbox) == 0);
@@ -374,6 +375,7 @@ static inline void stage_begin(void)
         MUST(ptl_task_enter(&stage.task) == 0);
         stage.calm = new_port();
         stage.main = new_port();
+        MUST(ptl_port_new(&stage.unpublished, NULL) == 0);
         side_open(&stage.honest, 1);
         side_hello(&stage.honest);
         side_claim(&stage.honest, ticket_of(stage.calm));
