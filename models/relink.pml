@@ -29,7 +29,7 @@
  *                               spin-expect-fail: -DDESCRIPTORS_BEHIND_HELLO -DMORE
  *                               spin-expect-fail: -DNOT_ASKED_AGAIN
  *                               spin-expect-fail: -DUNKNOWN_IS_DEAD
- *                               spin-expect-fail: -DNEVER_DEAD -DMORE
+ *                               spin-expect-fail: -DNEVER_DEAD
  *                               spin-expect-fail: -DLOST_TAKE_ALL -DMORE
  * spin-cc: -DSAFETY -DCOLLAPSE
  * spin-pan: -m400000 -E

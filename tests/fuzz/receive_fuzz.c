@@ -628,19 +628,32 @@ static void begin(uint8_t first)
         stage.hers = look_up_hers();
 }
 
+/* The server's word: a link that ended unanswered is lost, not dead, until then. */
+static void leave_hostile(void)
+{
+        struct ptl_task *task = stage.task;
+
+        side_close(&stage.hostile);
+        look();
+        ptl_lock(&task->space.lock);
+        for (struct ptl_peer *p = task->space.peers, *next; p; p = next) {
+                next = p->next;
+                if (ptl_link_is_lost(&p->link))
+                        ptl_task_unlink(task, p);
+        }
+        ptl_unlock(&task->space.lock);
+}
+
 static void end(uint8_t first)
 {
-        if (first & ENDS_FIRST) {
-                side_close(&stage.hostile);
-                look();
-        }
+        if (first & ENDS_FIRST)
+                leave_hostile();
         drain(stage.main);
         for (unsigned i = 0; i < HELD_MAX; i++)
                 drop_held(i);
         if (!(first & ENDS_FIRST)) {
                 check_honest();
-                side_close(&stage.hostile);
-                look();
+                leave_hostile();
         }
         while (ptl_right_release(stage.hers) == 0)
                 ;
