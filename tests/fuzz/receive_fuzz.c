@@ -629,12 +629,8 @@ static void begin(uint8_t first)
 }
 
 /* The server's word: a link that ended unanswered is lost, not dead, until then. */
-static void leave_hostile(void)
+static void unlink_lost(struct ptl_task *task)
 {
-        struct ptl_task *task = stage.task;
-
-        side_close(&stage.hostile);
-        look();
         ptl_lock(&task->space.lock);
         for (struct ptl_peer *p = task->space.peers, *next; p; p = next) {
                 next = p->next;
@@ -642,6 +638,21 @@ static void leave_hostile(void)
                         ptl_task_unlink(task, p);
         }
         ptl_unlock(&task->space.lock);
+}
+
+static bool is_alone(void) { return stage.task->space.peers == stage.honest.link && !stage.honest.link->next; }
+
+/* A link whose HELLO could not be taken in is looked at again after 20 ms. */
+static void leave_hostile(void)
+{
+        side_close(&stage.hostile);
+        give_plenty();
+        for (int i = 0; i < 200 && !is_alone(); i++) {
+                if (i)
+                        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+                look();
+                unlink_lost(stage.task);
+        }
 }
 
 static void end(uint8_t first)
@@ -659,7 +670,7 @@ static void end(uint8_t first)
                 ;
         drain(stage.main);
         end_second();
-        MUST(stage.task->space.peers == stage.honest.link && !stage.honest.link->next);
+        MUST(is_alone());
         check_honest();
 }
 
