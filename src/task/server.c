@@ -294,26 +294,53 @@ static void lost(struct ptl_task *task)
 
 /* --- what the server says --- */
 
-static void assert_names(struct ptl_task *task)
+static int tell_name(struct ptl_server *s, struct ptl_published *p)
 {
-        struct ptl_server *s = &task->server;
+        struct ptl_server_msg msg = {.type = PTL_SM_PUBLISH, .publish = p->body};
 
+        msg.serial = p->serial = next_serial(s);
+        msg.name_size = strlen(p->name);
+        memcpy(msg.name, p->name, msg.name_size + 1);
+        return send_message(s, &msg, p->fd);
+}
+
+static int tell_watch(struct ptl_server *s, const struct ptl_watch *w)
+{
+        struct ptl_server_msg msg = {.type = PTL_SM_WATCH, .watch.cookie = w->cookie};
+
+        msg.serial = next_serial(s);
+        msg.name_size = strlen(w->prefix);
+        memcpy(msg.name, w->prefix, msg.name_size + 1);
+        return send_message(s, &msg, -1);
+}
+
+/* As many as the socket takes; the others when the server has answered to some. */
+static void tell_rest(struct ptl_server *s)
+{
+        if (PTL_LIKELY(!s->untold))
+                return;
         for (struct ptl_published *p = s->published; p; p = p->next) {
-                struct ptl_server_msg msg = {.type = PTL_SM_PUBLISH, .publish = p->body};
-
-                msg.serial = p->serial = next_serial(s);
-                msg.name_size = strlen(p->name);
-                memcpy(msg.name, p->name, msg.name_size + 1);
-                (void)!send_message(s, &msg, p->fd);
+                if (p->untold && tell_name(s, p) == -EAGAIN)
+                        return;
+                p->untold = false;
         }
         for (struct ptl_watch *w = s->watches; w; w = w->next) {
-                struct ptl_server_msg msg = {.type = PTL_SM_WATCH, .watch.cookie = w->cookie};
-
-                msg.serial = next_serial(s);
-                msg.name_size = strlen(w->prefix);
-                memcpy(msg.name, w->prefix, msg.name_size + 1);
-                (void)!send_message(s, &msg, -1);
+                if (w->untold && tell_watch(s, w) == -EAGAIN)
+                        return;
+                w->untold = false;
         }
+        s->untold = false;
+}
+
+/* A server that has just come knows nothing of what this task has published and watches. */
+static void assert_names(struct ptl_server *s)
+{
+        for (struct ptl_published *p = s->published; p; p = p->next)
+                p->untold = true;
+        for (struct ptl_watch *w = s->watches; w; w = w->next)
+                w->untold = true;
+        s->untold = true;
+        tell_rest(s);
 }
 
 static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *passport)
@@ -336,7 +363,7 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
         s->passport = ptl_steal_fd(passport);
         ptl_board_lodge(task);
         if (again || s->published)
-                assert_names(task);
+                assert_names(s);
         send_unsent(task);
         ptl_relink_step(task);
 }
@@ -488,8 +515,10 @@ void ptl_server_input(struct ptl_task *task)
                 int r = ptl_socket_receive(s->socket, packet, sizeof packet, &size, &fd, 1, &n_fds);
 
                 if (r == -EAGAIN) {
-                        if (s->state == PTL_SERVER_READY)
-                                send_unsent(task); /* what found its queue full */
+                        if (s->state == PTL_SERVER_READY) { /* what found its queue full */
+                                tell_rest(s);
+                                send_unsent(task);
+                        }
                         return;
                 }
                 if (r == -ECONNRESET || (!r && size == 0)) {

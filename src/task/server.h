@@ -43,6 +43,7 @@ struct ptl_published {
         struct ptl_sm_publish body;
         uint32_t serial; /* of the last PUBLISH that nobody waits for */
         int fd;          /* of a region: our own copy */
+        bool untold;     /* to a server that came back */
         char name[PTL_SERVER_NAME_MAX + 1];
 };
 
@@ -50,6 +51,7 @@ struct ptl_watch {
         struct ptl_watch *next;
         ptl_port notify;
         uint64_t cookie;
+        bool untold;
         char prefix[PTL_SERVER_NAME_MAX + 1];
 };
 
@@ -65,6 +67,7 @@ struct ptl_server {
         struct ptl_request *requests;
         struct ptl_published *published;
         struct ptl_watch *watches;
+        bool untold; /* some of these */
         uint32_t welcomes;   /* counts the servers that this task has come to */
         uint32_t lost_links; /* for which it is to be asked (task/relink.h) */
         char path[108];

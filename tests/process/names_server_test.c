@@ -380,6 +380,32 @@ API_TEST(names_are_back_within_a_second_of_their_owners_next_call)
         end_echo(&peer, echo);
 }
 
+static size_t names_known(void)
+{
+        struct ptl_name_entry *e = NULL;
+        size_t n = 0;
+
+        OK(ptl_server_list_names(&e, &n));
+        free(e);
+        return n;
+}
+
+/* More than the socket to the server takes at once. */
+API_TEST(a_thousand_names_of_one_task_are_all_back)
+{
+        enum { NAMES = 1000 };
+        ptl_port p = new_port();
+        char name[16];
+
+        for (int i = 0; i < NAMES; i++) {
+                snprintf(name, sizeof name, "name-%d", i);
+                OK(ptl_name_publish(name, p));
+        }
+        CHECK(kill(server_pid(), SIGKILL) == 0);
+        CHECK(tst_wait_until(names_known() == NAMES, 5000));
+        CHECK_EQ(look_up("name-999"), p);
+}
+
 API_TEST(a_watch_and_a_waiting_look_up_outlive_the_server)
 {
         ptl_port n = new_port(), p = new_port();
