@@ -38,27 +38,6 @@ static void json_identity(struct json *j, const struct ptl_identity *who)
         json_u64(j, "gid", who->gid);
 }
 
-/* Names and commands come from others: no control characters. */
-static void add_text(struct table *t, const char *text)
-{
-        ptl_cleanup(ptl_freep) char *safe = NULL;
-        size_t size;
-        FILE *f = open_memstream(&safe, &size);
-
-        if (f)
-                text_escaped(f, text, strlen(text));
-        if (!f || fclose(f))
-                t->has_failed = true;
-        else
-                table_add(t, "%s", safe);
-}
-
-static void headings(struct table *t, const char *const *names)
-{
-        for (t->columns = 0; names[t->columns]; t->columns++)
-                table_add(t, "%s", names[t->columns]);
-}
-
 static void end_list(struct output *o, size_t n, unsigned right, const char *none)
 {
         if (n && !o->is_json)
@@ -85,7 +64,7 @@ static void name_row(struct table *t, const struct ptl_name_entry *e)
 {
         char size[24];
 
-        add_text(t, e->name);
+        table_add_text(t, e->name);
         table_add(t, "%s", e->kind == PTL_NAME_REGION ? "region" : "port");
         table_add(t, "%d", e->owner.pid);
         table_add(t, "%u", e->owner.uid);
@@ -101,7 +80,7 @@ static int list_names(struct output *o)
 
         if (r)
                 return cmd_failed(r, "list the names");
-        headings(&o->table, columns);
+        table_head(&o->table, columns);
         for (size_t i = 0; i < n; i++) {
                 if (o->is_json)
                         name_json(names + i);
@@ -138,7 +117,7 @@ static void task_row(struct table *t, const struct ptl_task_entry *e)
         table_add(t, "%u", e->identity.uid);
         table_add(t, "%u", e->links);
         table_add(t, "%u", e->names);
-        add_text(t, command);
+        table_add_text(t, command);
 }
 
 static int list_tasks(struct output *o)
@@ -150,7 +129,7 @@ static int list_tasks(struct output *o)
 
         if (r)
                 return cmd_failed(r, "list the tasks");
-        headings(&o->table, columns);
+        table_head(&o->table, columns);
         for (size_t i = 0; i < n; i++) {
                 if (o->is_json)
                         task_json(tasks + i);
@@ -182,7 +161,7 @@ static int list_links(struct output *o)
 
         if (r)
                 return cmd_failed(r, "list the links");
-        headings(&o->table, columns);
+        table_head(&o->table, columns);
         for (size_t i = 0; i < n; i++) {
                 if (o->is_json) {
                         link_json(links + i);

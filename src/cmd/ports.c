@@ -205,27 +205,6 @@ static void print_json(const struct ptl_task_view *v)
 
 /* ---- for people ---- */
 
-static void headings(struct table *t, const char *const *names)
-{
-        for (t->columns = 0; names[t->columns]; t->columns++)
-                table_add(t, "%s", names[t->columns]);
-}
-
-/* Names come from others: no control characters. */
-static void add_text(struct table *t, const char *text)
-{
-        ptl_cleanup(ptl_freep) char *safe = NULL;
-        size_t size;
-        FILE *f = open_memstream(&safe, &size);
-
-        if (f)
-                text_escaped(f, text, strlen(text));
-        if (!f || fclose(f))
-                t->has_failed = true;
-        else
-                table_add(t, "%s", safe);
-}
-
 static void print_task(const struct ptl_task_view *v)
 {
         const struct ptl_task_statistics *s = &v->statistics;
@@ -271,7 +250,7 @@ static void port_row(struct table *t, const struct ptl_port_view *p)
                 table_add(t, "%" PRIx32, p->set);
         else
                 table_add(t, "%s", "");
-        add_text(t, p->is_published && !p->published[0] ? "(published)" : p->published);
+        table_add_text(t, p->is_published && !p->published[0] ? "(published)" : p->published);
 }
 
 static void print_ports(const struct ptl_task_view *v)
@@ -283,7 +262,7 @@ static void print_ports(const struct ptl_task_view *v)
         putchar('\n');
         if (!v->n_ports)
                 puts("It has no ports.");
-        headings(&t, columns);
+        table_head(&t, columns);
         for (uint32_t i = 0; i < v->n_ports; i++)
                 port_row(&t, v->ports + i);
         if (v->n_ports)
@@ -318,7 +297,7 @@ static void print_peers(const struct ptl_task_view *v)
         putchar('\n');
         if (!v->n_peers)
                 puts("It is linked with nobody.");
-        headings(&t, columns);
+        table_head(&t, columns);
         for (uint32_t i = 0; i < v->n_peers; i++)
                 peer_row(&t, v->peers + i);
         if (v->n_peers)

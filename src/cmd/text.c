@@ -2,6 +2,7 @@
 /* cmd/text.c - text for people: colours where they are wanted, tables, bytes that may be anything
  */
 #include "cmd/text.h"
+#include "base/cleanup.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -143,6 +144,26 @@ static void print_row(const struct table *t, FILE *f, char **row, const size_t *
                         fprintf(f, "%s%*s", row[c], c + 1 < t->columns ? pad : 0, "");
                 fputs(c + 1 < t->columns ? "  " : "\n", f);
         }
+}
+
+void table_add_text(struct table *t, const char *text)
+{
+        ptl_cleanup(ptl_freep) char *safe = NULL;
+        size_t size;
+        FILE *f = open_memstream(&safe, &size);
+
+        if (f)
+                text_escaped(f, text, strlen(text));
+        if (!f || fclose(f))
+                t->has_failed = true;
+        else
+                table_add(t, "%s", safe);
+}
+
+void table_head(struct table *t, const char *const *names)
+{
+        for (t->columns = 0; names[t->columns]; t->columns++)
+                table_add(t, "%s", names[t->columns]);
 }
 
 void table_free(struct table *t)

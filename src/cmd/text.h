@@ -47,6 +47,12 @@ struct table {
 
 void table_add(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A text that comes from others: without its control characters. */
+void table_add_text(struct table *t, const char *text);
+
+/* The first row, and so the number of columns; @names ends with NULL. */
+void table_head(struct table *t, const char *const *names);
+
 /* Empties it. */
 void table_free(struct table *t);
 
