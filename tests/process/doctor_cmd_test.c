@@ -6,22 +6,22 @@
 
 static struct run r;
 
-/* The doctor's line about @check is one of @verdict that names @pid (0: nobody). */
+/* The doctor's line about @check is one of @verdict (NULL: any but ok) that names @pid (0: nobody). */
 static bool finds(const char *check, const char *verdict, pid_t pid)
 {
         char key[64], judged[64], named[32];
         char *line, *rest = r.out_text;
-        bool found = false;
+        bool found = false, is_judged;
 
         snprintf(key, sizeof key, "\"check\":\"%s\"", check);
-        snprintf(judged, sizeof judged, "\"verdict\":\"%s\"", verdict);
+        snprintf(judged, sizeof judged, "\"verdict\":\"%s\"", verdict ? verdict : "ok");
         snprintf(named, sizeof named, ",\"pid\":%d}", (int)pid);
         RUN(&r, NULL, "doctor", "--json");
         while ((line = strsep(&rest, "\n")))
                 if (strstr(line, key)) {
                         fprintf(stderr, "# %s\n", line);
-                        found = strstr(line, judged) && !strstr(line, "\"pid\":") == !pid &&
-                                (!pid || strstr(line, named));
+                        is_judged = !strstr(line, judged) == !verdict;
+                        found = is_judged && !strstr(line, "\"pid\":") == !pid && (!pid || strstr(line, named));
                 }
         return found;
 }
@@ -173,8 +173,7 @@ TEST(who_holds_the_most_of_the_servers_descriptors_is_named_when_they_run_out)
         CHECK(finds("server_descriptors", "ok", 0));
         while (raw_status(&raws[0]).descriptors < FEW - 10)
                 raws[n++] = raw_task();
-        CHECK(finds("server_descriptors", "note", getpid()) ||
-              finds("server_descriptors", "problem", getpid()));
+        CHECK(finds("server_descriptors", NULL, getpid())); /* the doctor's own connections count, too */
         while (n)
                 raw_close(&raws[--n]);
         raw_stop(server);
