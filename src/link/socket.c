@@ -162,7 +162,11 @@ void ptl_socket_drop(int sock)
 {
         char byte;
         size_t size;
+        int r;
 
-        /* Its descriptors come here to be discarded: the kernel would wait for sockets that linger. */
-        (void)!ptl_socket_receive(sock, &byte, sizeof byte, &size, NULL, 0, NULL);
+        /* Its descriptors come here to be discarded: the kernel would wait for sockets that linger. That the
+         * other side has closed meanwhile is told once, instead of the packet. */
+        do
+                r = ptl_socket_receive(sock, &byte, sizeof byte, &size, NULL, 0, NULL);
+        while (r == -ECONNRESET);
 }

@@ -64,6 +64,23 @@ TEST(nothing_there_is_eagain_and_a_closed_peer_is_the_end)
         CHECK_EQ(ptl_socket_send(pair[1], "x", 1, NULL, 0), -EPIPE);
 }
 
+TEST(what_was_looked_at_is_dropped_though_its_sender_dies_in_between)
+{
+        char buffer[16];
+        size_t size, n_fds;
+        int fds[2];
+
+        open_pair();
+        CHECK_EQ(ptl_socket_send(pair[0], "one", 3, NULL, 0), 0);
+        CHECK_EQ(ptl_socket_send(pair[1], "never read", 10, NULL, 0), 0); /* so that the end is a reset */
+        CHECK_EQ(ptl_socket_peek(pair[1], buffer, sizeof buffer, &size, fds, &n_fds), 0);
+        CHECK(size == 3 && !memcmp(buffer, "one", 3));
+        pair[0] = ptl_close(pair[0]);
+        ptl_socket_drop(pair[1]);
+        CHECK_EQ(ptl_socket_receive(pair[1], buffer, sizeof buffer, &size, NULL, 0, NULL), 0);
+        CHECK_EQ(size, 0);
+}
+
 TEST(both_ends_are_closed_on_exec_and_do_not_block)
 {
         open_pair();
