@@ -9,6 +9,7 @@
 #include "task/window.h"
 #include <limits.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
 enum {
         NS_PER_MS = 1000000,
@@ -264,6 +265,24 @@ static void write_board(struct ptl_task *task)
                 b->due = begun + (ptl_time)EVERY_MS * NS_PER_MS;
 }
 
+/* Without one every sleep has a time. */
+static void make_timer(struct ptl_task *task)
+{
+        struct ptl_task_board *b = &task->board;
+
+        b->is_armed = false;
+        b->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (b->timer >= 0 && ptl_wait_watch_timer(task, b->timer))
+                b->timer = ptl_close(b->timer);
+}
+
+static bool arm_timer(struct ptl_task_board *b, ptl_time after)
+{
+        struct itimerspec when = {.it_value = {.tv_sec = after / 1000000000, .tv_nsec = after % 1000000000}};
+
+        return timerfd_settime(b->timer, 0, &when, NULL) == 0;
+}
+
 void ptl_board_lodge(struct ptl_task *task)
 {
         struct ptl_server_msg msg = {.type = PTL_SM_LODGE};
@@ -277,6 +296,7 @@ void ptl_board_lodge(struct ptl_task *task)
         task->board.memory->head.magic = PTL_BOARD_MAGIC;
         task->board.memory->head.version = PTL_BOARD_VERSION_NOW;
         task->board.memory->head.size = PTL_BOARD_SIZE;
+        make_timer(task);
         write_board(task);
         ptl_server_tell_with(task, &msg, fd);
 }
@@ -285,6 +305,8 @@ void ptl_board_drop(struct ptl_task *task, bool forked)
 {
         struct ptl_task_board *b = &task->board;
 
+        if (b->timer > 0) /* closed, it leaves the epoll set; a child's is not the parent's */
+                b->timer = ptl_close(b->timer);
         if (!forked)
                 ptl_memory_unmap(b->memory, PTL_BOARD_SIZE);
         b->memory = NULL;
@@ -327,6 +349,12 @@ int ptl_board_look(struct ptl_task *task, int timeout_ms)
                 write_board(task);
                 return timeout_ms;
         }
+        if (timeout_ms == 0 || b->is_armed)
+                return timeout_ms;
+        if (b->timer > 0 && b->due != PTL_FOREVER)
+                b->is_armed = arm_timer(b, b->due - now);
+        if (b->is_armed)
+                return timeout_ms;
         ms = (b->due - now) / NS_PER_MS + 1;
         return ms < INT_MAX && (timeout_ms < 0 || timeout_ms > ms) ? (int)ms : timeout_ms;
 }

@@ -31,7 +31,7 @@ enum {
 
 /* What an epoll event is about: a peer (64-byte aligned) and which of its descriptors. */
 enum { TAG_BELL, TAG_SOCKET, TAG_SERVER, TAG_KICK, TAG_MASK = 3 };
-enum { TAG_WATCHER = TAG_KICK | 4 }; /* of no peer either */
+enum { TAG_WATCHER = TAG_KICK | 4, TAG_TIMER = TAG_KICK | 8 }; /* of no peer either */
 
 int ptl_wait_init(struct ptl_wait_state *w)
 {
@@ -294,6 +294,11 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer)
         peer->watched = false;
 }
 
+int ptl_wait_watch_timer(struct ptl_task *task, int fd)
+{
+        return add(&task->wait, fd, EPOLLIN | EPOLLET, TAG_TIMER);
+}
+
 int ptl_wait_watch_end(struct ptl_task *task, int fd) { return add(&task->wait, fd, 0, TAG_WATCHER); }
 
 void ptl_wait_unwatch_end(struct ptl_task *task, int fd)
@@ -372,6 +377,8 @@ static void event(struct ptl_task *task, const struct epoll_event *ev)
         default: /* TAG_KICK: somebody signalled */
                 if (ev->data.u64 == TAG_WATCHER)
                         ptl_watched_look(task);
+                else if (ev->data.u64 == TAG_TIMER)
+                        ptl_board_timer(&task->board);
                 return;
         }
 }

@@ -179,6 +179,9 @@ void ptl_wait_unwatch(struct ptl_task *task, struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_wait_watch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
 void ptl_wait_unwatch_socket(struct ptl_task *task, struct ptl_peer *peer, int fd);
 
+/* The timer that the board is written by (board.h): an edge each time. */
+PTL_MUST_CHECK int ptl_wait_watch_timer(struct ptl_task *task, int fd);
+
 /* A watcher's socket (watched.h): ptl_watched_look() is called when its other side has closed. */
 PTL_MUST_CHECK int ptl_wait_watch_end(struct ptl_task *task, int fd);
 void ptl_wait_unwatch_end(struct ptl_task *task, int fd);

@@ -43,6 +43,7 @@ static const int library_calls[] = {
         SYS_close, SYS_getrandom, SYS_fcntl,
         /* links, regions, large messages */
         SYS_memfd_create, SYS_ftruncate, SYS_fallocate, SYS_fstatfs, SYS_munmap, SYS_statx,
+        SYS_timerfd_create, SYS_timerfd_settime,
         /* a descriptor that is no use */
         SYS_setsockopt,
         /* sleeping, ringing */
@@ -50,7 +51,7 @@ static const int library_calls[] = {
 };
 
 static const int steady_calls[] = {
-        SYS_exit_group, SYS_write, SYS_futex, SYS_epoll_wait,
+        SYS_exit_group, SYS_write, SYS_futex, SYS_epoll_wait, SYS_timerfd_settime,
 };
 
 static const int server_calls[] = {
@@ -259,7 +260,7 @@ PEER(steady)
         _exit(0);
 }
 
-API_TEST(where_all_is_set_up_three_system_calls_are_enough_for_messages)
+API_TEST(where_all_is_set_up_four_system_calls_are_enough_for_messages)
 {
         struct peer echo, peer;
         ptl_port p;

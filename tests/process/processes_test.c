@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to processes in real life: storms of forks, orphans, exec, a library loaded twice or
- * unloaded, threads that end anywhere, and descriptors that somebody else keeps open. */
+/*
+ * What happens to processes in real life: storms of forks, orphans, exec, a library loaded twice or
+ * unloaded, threads that end anywhere, and descriptors that somebody else keeps open.
+ *
+ *   FORK_STORM   how many children (240)
+ */
 #include "proc.h"
 #include "roles.h"
 #include "task/task.h"
@@ -69,6 +73,8 @@ static uint32_t count_tasks(void)
 
 API_TEST_TIMES(a_storm_of_forks_in_traffic_harms_nobody_and_leaves_nothing, 2)
 {
+        const char *s = getenv("FORK_STORM");
+        unsigned storm = s && *s ? (unsigned)atoi(s) : STORM;
         pid_t pid[AT_ONCE];
         struct peer peer;
         ptl_port echo = start_echo(&peer, "echo");
@@ -78,7 +84,7 @@ API_TEST_TIMES(a_storm_of_forks_in_traffic_harms_nobody_and_leaves_nothing, 2)
         call_echo(echo);
         fds = proc_descriptors(peer.pid);
         t = start_thread(call_on_and_on, &echo);
-        for (unsigned i = 0; i < STORM; i += AT_ONCE) {
+        for (unsigned i = 0; i < storm; i += AT_ONCE) {
                 for (unsigned k = 0; k < AT_ONCE; k++)
                         if ((pid[k] = fork()) == 0)
                                 be_short(i + k, echo);
