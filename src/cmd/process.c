@@ -55,19 +55,14 @@ const char *process_state(const struct ptl_identity *who)
 
 int process_failed(int outcome, int32_t pid, const char *what)
 {
-        if (outcome == PTL_E_NOT_FOUND) {
-                fprintf(stderr,
-                        "portolan: cannot %s process %" PRId32
-                        ": the name server knows no such task. 'portolan ls tasks' lists them.\n",
-                        what, pid);
-                return CMD_FAILED;
-        }
-        if (outcome == PTL_E_REFUSED) {
-                fprintf(stderr,
-                        "portolan: cannot %s process %" PRId32
-                        ": it is another user's. Root and the name server's user may.\n",
-                        what, pid);
-                return CMD_FAILED;
-        }
-        return cmd_failed(outcome, "%s process %" PRId32, what, pid);
+        const char *why;
+
+        if (outcome == PTL_E_NOT_FOUND)
+                why = "the name server knows no such task. 'portolan ls tasks' lists them";
+        else if (outcome == PTL_E_REFUSED)
+                why = "it is another user's. Root and the name server's user may";
+        else
+                return cmd_failed(outcome, "%s process %" PRId32, what, pid);
+        fprintf(stderr, "portolan: cannot %s process %" PRId32 ": %s.\n", what, pid, why);
+        return CMD_FAILED;
 }

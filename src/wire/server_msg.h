@@ -63,7 +63,7 @@ struct ptl_server_head {
         uint32_t body_size; /* bytes of the body */
 };
 
-enum { PTL_SM_LOOKS = 1 }; /* all that it wants for now is to list and to look: LIST, STATUS, INSPECT, TRACE */
+enum { PTL_SM_LOOKS = 1 }; /* it only lists and looks: LIST, STATUS, INSPECT, TRACE */
 
 struct ptl_sm_hello {
         uint32_t protocol;

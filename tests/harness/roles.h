@@ -41,6 +41,14 @@ PEER(echo)
         }
 }
 
+static inline pid_t server_pid(void)
+{
+        struct ptl_server_status s;
+
+        OK(ptl_server_get_status(&s));
+        return s.server.pid;
+}
+
 static inline ptl_port start_echo(struct peer *ret_peer, const char *name)
 {
         peer_start(ret_peer, "echo", name, NULL);

@@ -336,14 +336,6 @@ API_TEST(a_name_outlives_a_server_that_ends_with_its_answer)
         close(listener);
 }
 
-static pid_t server_pid(void)
-{
-        struct ptl_server_status s;
-
-        OK(ptl_server_get_status(&s));
-        return s.server.pid;
-}
-
 API_TEST(links_go_on_when_the_server_is_killed)
 {
         struct peer peer;

@@ -177,14 +177,6 @@ static inline void half_die(struct half *h)
 
 /* ---- true servers that are killed ---- */
 
-static inline pid_t server_pid(void)
-{
-        struct ptl_server_status s;
-
-        OK(ptl_server_get_status(&s));
-        return s.server.pid;
-}
-
 /* The process that listens, or 0. */
 static inline pid_t serving(void)
 {
