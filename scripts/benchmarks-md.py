@@ -14,7 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 CLASSES = {"near": ("near", "nearest"), "far": ("far",), "same CPU": ("same-cpu",)}
 GROUPS = [  # heading, benches, columns
-    ("Call and reply", ("call", "call-in-place", "pipe-call", "socket-call", "mq-call"), ("p50", "p99", "cpu", "ref", "ratio")),
+    ("Call and reply", ("call", "call-in-place", "ring-copied", "pipe-call", "socket-call", "mq-call"), ("p50", "p99", "cpu", "ref", "ratio")),
     ("One way", ("send", "send-batch16", "send-batch64", "pipe-send", "socket-send", "mq-send"),
      ("rate", "cpu", "ref_rate", "ratio")),
     ("Large messages", ("bulk", "bulk-copied", "bulk-loan"), ("bytes", "ref_bytes", "ratio")),

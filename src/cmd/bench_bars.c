@@ -68,6 +68,8 @@ static const struct bar bars[] = {
         {CALL(64), .placements = ACROSS, MOST("p50, of the ring's", ratio, 1.25)},
         {CALL(256), .placements = ACROSS, MOST("p50, of the ring's", ratio, 1.25)},
         {CALL(1024), .placements = ACROSS, MOST("p50, of the ring's", ratio, 1.25)},
+        {.bench = "call-in-place", .size = 1024, .wait = -1, .placements = ACROSS,
+         MOST("p50, of the ring's", ratio, 1.25)},
         {CALL(64), .placements = NEAR, MOST("p50, us", p50_us, 0.30)},
         {CALL(64), .placements = FAR, MOST("p50, us", p50_us, 1.0)},
         {CALL(64), .placements = ACROSS, MOST("p99, of the p50", tail, 2)},

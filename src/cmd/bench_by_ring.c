@@ -64,10 +64,34 @@ static inline const void *ask(struct bench_side *side, const void *data, size_t 
         return put(side, data, size) ? NULL : take(side, ret_size);
 }
 
+/* ---- what it costs that the receiver copies ---- */
+
+static inline const void *take_copied(struct bench_side *side, size_t *ret_size)
+{
+        const void *record = take(side, ret_size);
+
+        if (PTL_UNLIKELY(!record))
+                return NULL;
+        memcpy(side->room, record, *ret_size);
+        drop(side);
+        return side->room;
+}
+
+static inline void dropped(struct bench_side *side) {}
+
+static inline const void *ask_copied(struct bench_side *side, const void *data, size_t size,
+                                     size_t *ret_size)
+{
+        return put(side, data, size) ? NULL : take_copied(side, ret_size);
+}
+
 static int ring_run(struct bench_side *side)
 {
         static const struct bench_ways ways = {
                 .ask = ask, .asked = drop, .take = take, .answer = put, .drop = drop,
+                .put = put, .put_batch = put_batch,
+        }, copied = {
+                .ask = ask_copied, .asked = dropped, .take = take_copied, .answer = put, .drop = dropped,
                 .put = put, .put_batch = put_batch,
         };
         bool is_large = side->order.size >= LARGE_FROM;
@@ -75,7 +99,7 @@ static int ring_run(struct bench_side *side)
         rings.to = &rings.put[is_large];
         rings.from = &rings.take[is_large];
         rings.is_streaming = (side->order.flags & BENCH_STREAMING) != 0;
-        return bench_loop(side, &ways);
+        return bench_loop(side, side->order.flags & BENCH_COPIED ? &copied : &ways);
 }
 
 const struct bench_subject_calls bench_ring_calls = {ring_open, ring_run, ring_close};

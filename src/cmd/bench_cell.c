@@ -13,6 +13,11 @@
         {.group = "call", .name = "call-in-place", .subject = BENCH_PORT, .shape = BENCH_CALL,     \
          .wait = BENCH_SPIN, .reference = BENCH_BY_RING, .size = bytes, .batch = 1,                \
          .flags = BENCH_IN_PLACE}
+/* What of a copied call is the copying: the ring, whose receivers copy like ours. */
+#define RING_COPIED(bytes)                                                                         \
+        {.group = "call", .name = "ring-copied", .subject = BENCH_RING, .shape = BENCH_CALL,       \
+         .wait = BENCH_SPIN, .reference = BENCH_BY_RING, .size = bytes, .batch = 1,                \
+         .flags = BENCH_COPIED}
 #define SEND(bytes, many, label)                                                                   \
         {.group = "send", .name = label, .subject = BENCH_PORT, .shape = BENCH_SEND,               \
          .wait = BENCH_SPIN, .reference = BENCH_BY_RING, .size = bytes, .batch = many,             \
@@ -48,7 +53,10 @@ const struct bench_cell bench_cells[] = {
         CALL(BENCH_SPIN, 256),
         CALL(BENCH_SPIN, 1024),
         IN_PLACE(64),
+        IN_PLACE(256),
         IN_PLACE(1024),
+        RING_COPIED(64),
+        RING_COPIED(1024),
         CALL(BENCH_ADAPTIVE, 8),
         CALL(BENCH_ADAPTIVE, 64),
         CALL(BENCH_ADAPTIVE, 256),

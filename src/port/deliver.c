@@ -343,16 +343,6 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
-void ptl_filled_release(struct ptl_space *space, struct ptl_message *m)
-{
-        struct ptl_peer *peer = m->opaque[1];
-
-        if (!peer || (uint32_t)(uintptr_t)m->opaque[3] != space->epoch)
-                return;
-        ptl_hold_end(&peer->link, (unsigned)(intptr_t)m->opaque[2]);
-        ptl_peer_unref(peer);
-}
-
 /* Straight to the program, if it waits for this. */
 static bool give_plain(struct ptl_peer *peer, const struct ptl_frame *f, struct ptl_want *want)
 {

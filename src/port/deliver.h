@@ -37,9 +37,6 @@ static inline bool ptl_want_is_met(const struct ptl_want *want)
 size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
                        struct ptl_message *messages, size_t max);
 
-/* The program is done with a message that was filled in place. The space's lock is held. */
-void ptl_filled_release(struct ptl_space *space, struct ptl_message *message);
-
 /**
  * ptl_deliver - take in what a peer's ring holds
  * @want:  NULL, or somebody whose queue is empty: the first message for it is not queued but handed

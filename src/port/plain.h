@@ -69,6 +69,21 @@ static inline bool ptl_plain_hold(struct ptl_peer *peer, const struct ptl_ring_p
         return true;
 }
 
+/* Is a message without a cell one that is read in place, and of this life of the process? */
+static inline bool ptl_plain_is_held(const struct ptl_space *space, const struct ptl_message *m)
+{
+        return m->opaque[1] && (uint32_t)(uintptr_t)m->opaque[3] == space->epoch;
+}
+
+/* The program is done with it. */
+static inline void ptl_plain_release(struct ptl_message *m)
+{
+        struct ptl_peer *peer = m->opaque[1];
+
+        ptl_hold_end(&peer->link, (unsigned)(intptr_t)m->opaque[2]);
+        ptl_peer_unref(peer);
+}
+
 /* Copied into a cell. opaque: the cell. */
 static inline bool ptl_plain_copy(struct ptl_peer *peer, const struct ptl_ring_plain *p, struct ptl_message *m)
 {
@@ -150,26 +165,49 @@ static inline bool ptl_plain_take(struct ptl_peer *peer, const struct ptl_receiv
         return true;
 }
 
+/* The next frame, if it is the plain answer through the send-once right @g. */
+static inline bool ptl_plain_peek_answer(const struct ptl_peer *peer, const struct ptl_grant *g,
+                                         struct ptl_ring_plain *ret)
+{
+        return PTL_LIKELY(ptl_ring_peek_plain(&peer->link.rx, ret) && ret->rights == ptl_grant_right(g) &&
+                          g->kind == PTL_GRANT_ONCE && !(ptl_plain_kind(ret) & PTL_KIND_LIBRARY));
+}
+
+/* It has left the ring, and the right it came through is used up. */
+static inline void ptl_plain_leave_answer(struct ptl_peer *peer, struct ptl_grant *g,
+                                          const struct ptl_ring_plain *p)
+{
+        ptl_grant_answered(g);
+        ptl_plain_leave(&peer->link, p);
+}
+
 /**
- * ptl_plain_take_reply - the next frame, if it is the plain answer through the send-once right @g
+ * ptl_plain_take_answer - the next frame, if it is the plain answer through the send-once right @g
  * @room:     of @to
  * @ret_size: filled on success: the answer's, of which at most @room bytes were copied
- *
- * The right is used up.
  */
-static inline bool ptl_plain_take_reply(struct ptl_peer *peer, struct ptl_grant *g, void *to, size_t room,
-                                        size_t *ret_size)
+static inline bool ptl_plain_take_answer(struct ptl_peer *peer, struct ptl_grant *g, void *to, size_t room,
+                                         size_t *ret_size)
 {
         struct ptl_ring_plain p;
-        size_t copied;
 
-        if (PTL_UNLIKELY(!ptl_ring_peek_plain(&peer->link.rx, &p) || p.rights != ptl_grant_right(g) ||
-                         g->kind != PTL_GRANT_ONCE || ptl_plain_kind(&p) & PTL_KIND_LIBRARY))
+        if (PTL_UNLIKELY(!ptl_plain_peek_answer(peer, g, &p)))
                 return false;
-        copied = p.length < room ? p.length : room;
-        ptl_copy_small(to, p.body, copied);
+        ptl_copy_small(to, p.body, p.length < room ? p.length : room);
         *ret_size = p.length;
-        ptl_grant_answered(g);
-        ptl_plain_leave(&peer->link, &p);
+        ptl_plain_leave_answer(peer, g, &p);
+        return true;
+}
+
+/* The same as a message. */
+static inline bool ptl_plain_take_answer_message(struct ptl_peer *peer, struct ptl_grant *g, bool in_place,
+                                                 struct ptl_message *m)
+{
+        struct ptl_ring_plain p;
+
+        if (PTL_UNLIKELY(!ptl_plain_peek_answer(peer, g, &p) ||
+                         !ptl_plain_give(peer, g, &p, peer->link.rx.position, in_place, m)))
+                return false;
+        ptl_plain_leave_answer(peer, g, &p);
         return true;
 }

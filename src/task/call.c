@@ -180,7 +180,7 @@ static inline int call(struct ptl_task *task, ptl_port port, const void *data, s
         } else {
                 right = ptl_grant_right(minted);
                 ptl_peer_ref(peer);
-                if (PTL_UNLIKELY(!ptl_quick_receive_reply(task, peer, minted, mine.receiver, answer, room,
+                if (PTL_UNLIKELY(!ptl_quick_receive_answer(task, peer, minted, mine.receiver, answer, room,
                                                           answer_size, deadline)))
                         r = answer_long(task, peer, right, answer, answer_size, deadline);
                 ptl_peer_unref(peer);
@@ -238,28 +238,36 @@ static struct ptl_sending sending(const struct ptl_outgoing *out)
         };
 }
 
+/* The answer, whole, into @reply, the long way. */
+static PTL_COLD int await_message(struct ptl_task *task, const struct ptl_sending *s, bool in_place,
+                                  struct ptl_message *reply, ptl_time deadline)
+{
+        struct ptl_want want = {.in_place = in_place, .fill = reply};
+        struct ptl_queued *q;
+        int r = await(task, s, &want, deadline, &q);
+
+        if (!r && !want.filled)
+                ptl_receive_open(task, q, PTL_NULL, reply);
+        return r;
+}
+
 /* What comes back, whole, into @reply. */
 static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending *s, bool in_place,
                         struct ptl_message *reply, ptl_time deadline)
 {
-        struct ptl_want want = {.in_place = in_place, .fill = reply};
         struct ptl_grant *minted = NULL;
-        struct ptl_queued *q;
         bool quick = !s->extras && !s->kind &&
                      ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted, &s->minted_peer);
         int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
 
+        if (PTL_UNLIKELY(r))
+                return r;
         if (quick)
                 s->minted = ptl_grant_right(minted);
-
-        if (r)
-                return r;
         hold(s->minted_peer);
-        if (!quick || !ptl_quick_receive(task, mine.receiver, in_place, reply, deadline)) {
-                r = await(task, s, &want, deadline, &q);
-                if (!r && !want.filled)
-                        ptl_receive_open(task, q, PTL_NULL, reply);
-        }
+        if (!quick || !ptl_quick_receive_answer_message(task, s->minted_peer, minted, mine.receiver, in_place,
+                                                        reply, deadline))
+                r = await_message(task, s, in_place, reply, deadline);
         let_go(s->minted_peer);
         return r;
 }

@@ -136,16 +136,38 @@ static inline bool ptl_quick_receive(struct ptl_task *task, const struct ptl_rec
         return true;
 }
 
-/* The answer that comes from @from through @minted, a right to @receiver; as ptl_quick_receive(). */
-static inline bool ptl_quick_receive_reply(struct ptl_task *task, const struct ptl_peer *from,
-                                           struct ptl_grant *minted, const struct ptl_receiver *receiver,
-                                           void *answer, size_t room, size_t *ret_size, ptl_time deadline)
+/* Who has something in its ring, if it is @from, that is to answer to @receiver. */
+static inline struct ptl_peer *ptl_quick_wait_answer(struct ptl_task *task, const struct ptl_peer *from,
+                                                     const struct ptl_receiver *receiver, ptl_time deadline)
 {
         struct ptl_peer *peer = ptl_quick_wait(task, receiver, deadline);
 
-        if (PTL_UNLIKELY(!peer || peer != from ||
-                         !ptl_plain_take_reply(peer, minted, answer, room, ret_size)))
+        return PTL_LIKELY(peer == from) ? peer : NULL;
+}
+
+/* The answer that comes from @from through @minted, a right to @receiver; as ptl_quick_receive(). */
+static inline bool ptl_quick_receive_answer(struct ptl_task *task, const struct ptl_peer *from,
+                                            struct ptl_grant *minted, const struct ptl_receiver *receiver,
+                                            void *answer, size_t room, size_t *ret_size, ptl_time deadline)
+{
+        struct ptl_peer *peer = ptl_quick_wait_answer(task, from, receiver, deadline);
+
+        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer(peer, minted, answer, room, ret_size)))
                 return false;
         ptl_quick_count(task, peer, *ret_size);
+        return true;
+}
+
+/* The same as a message. */
+static inline bool ptl_quick_receive_answer_message(struct ptl_task *task, const struct ptl_peer *from,
+                                                    struct ptl_grant *minted,
+                                                    const struct ptl_receiver *receiver, bool in_place,
+                                                    struct ptl_message *m, ptl_time deadline)
+{
+        struct ptl_peer *peer = ptl_quick_wait_answer(task, from, receiver, deadline);
+
+        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer_message(peer, minted, in_place, m)))
+                return false;
+        ptl_quick_count(task, peer, m->size);
         return true;
 }

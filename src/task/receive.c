@@ -246,25 +246,34 @@ int ptl_receive_batch(ptl_port port, struct ptl_message *ret_messages, size_t ma
         return r;
 }
 
+/* What the task holds for it, and the right to answer it. */
+static void release(struct ptl_task *task, struct ptl_message *message)
+{
+        struct ptl_entry *e = message->reply ? ptl_space_entry(&task->space, message->reply) : NULL;
+        struct ptl_queued *q = message->opaque[0];
+
+        if (PTL_UNLIKELY(e != NULL))
+                ptl_right_drop(&task->space, e, 1);
+        if (q)
+                ptl_queued_free(&task->space, q);
+        else
+                ptl_plain_release(message);
+}
+
 void ptl_message_release(struct ptl_message *message)
 {
         struct ptl_task *task = &ptl_the_task;
-        struct ptl_queued *q = message ? message->opaque[0] : NULL;
-        struct ptl_entry *e;
+        struct ptl_queued *q;
 
-        if (!message)
+        if (PTL_UNLIKELY(!message))
                 return;
+        q = message->opaque[0];
         /* Of another life of this process: its link, and what lay in it, are gone. */
-        if (task->started && (q ? q->epoch == task->space.epoch : message->opaque[1] != NULL)) {
+        if (PTL_LIKELY(task->started && (q ? q->epoch == task->space.epoch
+                                           : ptl_plain_is_held(&task->space, message)))) {
                 ptl_lock(&task->space.lock);
-                e = message->reply ? ptl_space_entry(&task->space, message->reply) : NULL;
-                if (PTL_UNLIKELY(e != NULL))
-                        ptl_right_drop(&task->space, e, 1);
-                if (q)
-                        ptl_queued_free(&task->space, q);
-                else
-                        ptl_filled_release(&task->space, message);
+                release(task, message);
                 ptl_unlock(&task->space.lock);
         }
-        memset(message, 0, sizeof *message);
+        *message = (struct ptl_message){0};
 }

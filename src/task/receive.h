@@ -4,7 +4,7 @@
 #include "task/task.h"
 
 /* The next message for @want, whose receiver or set is that of @port. It is in *ret_queued, or, where
- * want->sunk or want->filled says so, where @want says. The lock is held on entry and exit. Returns as
+ * want->filled says so, where @want says. The lock is held on entry and exit. Returns as
  * ptl_receive_with(). */
 PTL_MUST_CHECK int ptl_receive_wanted(struct ptl_task *task, ptl_port port, struct ptl_want *want,
                                       ptl_time deadline, struct ptl_queued **ret_queued,

@@ -34,6 +34,11 @@ verdict $? abi_pkg_config_builds_against_the_shared_library
 } >"$work/log" 2>&1
 verdict $? abi_pkg_config_builds_against_the_static_library
 
+{
+    grep -qx 'Requires.private:.*' "$PKG_CONFIG_PATH/portolan.pc" && pkg-config --validate portolan
+} >"$work/log" 2>&1
+verdict $? abi_pkg_config_says_what_a_static_program_requires
+
 ls -l "$work/root$libdir" >"$work/log" 2>&1
 [ -h "$work/root$libdir/libportolan.so.0" ]
 verdict $? abi_soname_is_libportolan_so_0
