@@ -55,6 +55,7 @@ struct ptl_relink {
 };
 
 enum { PTL_REGIONS_PER_LINK = 256 };
+_Static_assert(PTL_TAKEN_ENTRIES == PTL_RIGHT_INDEX_MAX + 1, "each right has a word that says what was taken");
 
 struct ptl_peer {
         struct ptl_link link;
@@ -126,7 +127,7 @@ static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t r
                 ptl_table_at_sized(claimed ? &peer->claimed : &peer->granted, ptl_right_index(right), sizeof *g);
 
         if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_FREE ||
-                         (g->generation & 0xfff) != ptl_right_generation(right)))
+                         (g->generation & PTL_RIGHT_GENERATION_MASK) != ptl_right_generation(right)))
                 return NULL;
         return g;
 }
@@ -155,7 +156,7 @@ void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);
 
 static inline uint32_t ptl_grant_right(const struct ptl_grant *grant)
 {
-        return (uint32_t)(grant->generation & 0xfff) << 20 | grant->number;
+        return ptl_right_make(grant->number, grant->generation);
 }
 
 /* ... 0: there is none */

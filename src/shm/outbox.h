@@ -24,7 +24,7 @@ enum {
         PTL_OUTBOX_LEVELS = 4,
         PTL_POOL_SLOTS = 256,
         PTL_POOL_PAGE = 4096,
-        PTL_TAKEN_ENTRIES = 1 << 19,
+        PTL_TAKEN_ENTRIES = 1 << 20, /* a right's index has as many values (wire/frame.h) */
 };
 
 #define PTL_POOL_SIZE         (4u << 20)

@@ -107,20 +107,22 @@ _Static_assert(sizeof(struct ptl_frame_right) == 16, "layout");
 _Static_assert(sizeof(struct ptl_frame_region) == 32, "layout");
 
 /*
- * A right's number on a link, in the receiver's table: 19 bits of index, one bit that says which of
- * two tables (the index was chosen by the granter, or by the holder with a claim), 12 bits of
+ * A right's number on a link, in the receiver's table: 20 bits of index, one bit that says which of
+ * two tables (the index was chosen by the granter, or by the holder with a claim), 11 bits of
  * generation, which whoever chose the index changes before it is used again.
  */
-#define PTL_RIGHT_INDEX_BITS 19u
+#define PTL_RIGHT_INDEX_BITS 20u
 #define PTL_RIGHT_INDEX_MAX  ((1u << PTL_RIGHT_INDEX_BITS) - 1)
 #define PTL_RIGHT_CLAIMED    (1u << PTL_RIGHT_INDEX_BITS)
+#define PTL_RIGHT_GENERATION_SHIFT (PTL_RIGHT_INDEX_BITS + 1)
+#define PTL_RIGHT_GENERATION_MASK  (UINT32_MAX >> PTL_RIGHT_GENERATION_SHIFT)
 
 static inline uint32_t ptl_right_make(uint32_t index, uint32_t generation)
 {
-        return (generation & 0xfff) << 20 | index;
+        return generation << PTL_RIGHT_GENERATION_SHIFT | index;
 }
 static inline uint32_t ptl_right_index(uint32_t right) { return right & PTL_RIGHT_INDEX_MAX; }
-static inline uint32_t ptl_right_generation(uint32_t right) { return right >> 20; }
+static inline uint32_t ptl_right_generation(uint32_t right) { return right >> PTL_RIGHT_GENERATION_SHIFT; }
 static inline bool ptl_right_is_claimed(uint32_t right) { return right & PTL_RIGHT_CLAIMED; }
 
 /* Can it be a number of the granter's choice? */

@@ -110,9 +110,9 @@ TEST(every_frame_ends_aligned_behind_its_last_byte)
 TEST(right_numbers_keep_index_generation_and_table_apart)
 {
         static const uint32_t indices[] = {0, 1, 0x1234, PTL_RIGHT_INDEX_MAX};
-        static const uint32_t generations[] = {0, 1, 0x800, 0xfff};
+        static const uint32_t generations[] = {0, 1, 0x400, 0x7ff};
 
-        CHECK_EQ(PTL_RIGHT_INDEX_MAX, (1 << 19) - 1);
+        CHECK_EQ(PTL_RIGHT_INDEX_MAX, (1 << 20) - 1);
         for (size_t i = 0; i < ARRAY_LEN(indices); i++)
                 for (size_t g = 0; g < ARRAY_LEN(generations); g++) {
                         uint32_t right = ptl_right_make(indices[i], generations[g]);
@@ -127,10 +127,10 @@ TEST(right_numbers_keep_index_generation_and_table_apart)
                 }
 }
 
-TEST(generations_wrap_at_twelve_bits)
+TEST(generations_wrap_at_eleven_bits)
 {
-        CHECK_EQ(ptl_right_make(7, 0x1000), ptl_right_make(7, 0));
-        CHECK_EQ(ptl_right_make(7, 0xffffffff), ptl_right_make(7, 0xfff));
+        CHECK_EQ(ptl_right_make(7, 0x800), ptl_right_make(7, 0));
+        CHECK_EQ(ptl_right_make(7, 0xffffffff), ptl_right_make(7, 0x7ff));
 }
 
 /* ---- bodies ---- */

@@ -132,7 +132,7 @@ TEST(a_call_is_answered_once_and_the_next_ones_right_is_not_to_be_guessed)
         static const struct {
                 const char *name;
                 uint32_t add; /* to the right that was used up: 0, or to the next life of its index */
-        } rows[] = {{"answered twice", 0}, {"the next call answered before it was made", 1u << 20}};
+        } rows[] = {{"answered twice", 0}, {"the next call answered before it was made", 1u << PTL_RIGHT_GENERATION_SHIFT}};
 
         CHECK(setenv("PORTOLAN_WAIT", "block", 1) == 0); /* who polls in vain takes answers the long way */
         start_victim();

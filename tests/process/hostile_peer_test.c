@@ -101,7 +101,7 @@ static void unknown_right(struct link_raw *l) { link_raw_message(l, 2 | PTL_RIGH
 static void never_granted(struct link_raw *l) { link_raw_message(l, 1, 0); }
 static void right_0(struct link_raw *l) { link_raw_message(l, 0, 0); }
 static void right_beyond(struct link_raw *l) { link_raw_message(l, UINT32_MAX, 0); }
-static void other_generation(struct link_raw *l) { link_raw_message(l, RIGHT | 1u << 20, 0); }
+static void other_generation(struct link_raw *l) { link_raw_message(l, RIGHT | 1u << PTL_RIGHT_GENERATION_SHIFT, 0); }
 
 static void with_head(struct link_raw *l, enum ptl_frame_kind kind, uint32_t right, uint32_t token)
 {
@@ -112,7 +112,7 @@ static void with_head(struct link_raw *l, enum ptl_frame_kind kind, uint32_t rig
 static void claimed_token(struct link_raw *l) { with_head(l, PTL_FRAME_INLINE, RIGHT, RIGHT); }
 static void token_without_index(struct link_raw *l)
 {
-        with_head(l, PTL_FRAME_INLINE, RIGHT, 1u << 20);
+        with_head(l, PTL_FRAME_INLINE, RIGHT, 1u << PTL_RIGHT_GENERATION_SHIFT);
 }
 static void release_none(struct link_raw *l) { with_head(l, PTL_FRAME_RELEASE, RIGHT, 0); }
 static void release_two(struct link_raw *l) { with_head(l, PTL_FRAME_RELEASE, RIGHT, 2); }
@@ -131,7 +131,7 @@ static void use_after_release(struct link_raw *l)
 
 static void claim_0(struct link_raw *l) { link_raw_claim(l, 0, l->ticket); }
 static void claim_twice(struct link_raw *l) { link_raw_claim(l, 1, l->ticket); }
-static void claim_beyond(struct link_raw *l) { link_raw_claim(l, 1u << 19, l->ticket); }
+static void claim_beyond(struct link_raw *l) { link_raw_claim(l, PTL_RIGHT_INDEX_MAX, l->ticket); }
 static void claim_short(struct link_raw *l) { with_head(l, PTL_FRAME_CLAIM, 2, 0); }
 /* Answered with DEAD: it may have been right once. What comes through it is destroyed. */
 static void claim_forged(struct link_raw *l)
