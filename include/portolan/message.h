@@ -60,6 +60,7 @@ struct ptl_region_item {
 #define PTL_NOTIFY_MESSAGE_ACCEPTED 0x80000003u /* value: the name; the message left with it was taken */
 #define PTL_NOTIFY_NAME_ADDED       0x80000004u /* text: the name */
 #define PTL_NOTIFY_NAME_REMOVED     0x80000005u /* text: the name */
+#define PTL_NOTIFY_CHILD            0x80000010u /* value: a child's task port (portolan/control.h) */
 
 /* The bytes of a notification. */
 struct ptl_notification {

@@ -6,7 +6,8 @@
  * server is: the socket PORTOLAN_SOCKET names; else the system's (/run/portolan/portolan.sock) when
  * that is there; else the user's own ($XDG_RUNTIME_DIR/portolan/portolan.sock, or
  * /tmp/portolan-UID/portolan.sock), which the library starts when nobody listens and which leaves
- * when it has been idle for 30 s.
+ * when it has been idle for 30 s. Names that begin with byte 1 are shown in no list and to no watcher:
+ * who knows one can look it up.
  *
  * A published name stays the publishing task's until it withdraws it, frees the port, or dies. When
  * the server is restarted, each task publishes its names again at its next call of the library.

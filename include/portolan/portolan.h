@@ -3,6 +3,7 @@
 #ifndef PORTOLAN_PORTOLAN_H
 #define PORTOLAN_PORTOLAN_H
 
+#include <portolan/control.h>
 #include <portolan/inspect.h>
 #include <portolan/message.h>
 #include <portolan/name.h>

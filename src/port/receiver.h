@@ -109,7 +109,8 @@ struct ptl_receiver {
         uint32_t queued;
         uint32_t limit_units;
         uint16_t limit_messages;
-        bool internal;  /* a thread's reply port: counts in no listing, cannot be named by the program */
+        bool internal;  /* the library's own, a thread's reply port or a task port: counts in no listing, and the
+                         * program has no receive right */
         bool left;      /* a message of this task was left with it and is not taken */
         union {
                 struct ptl_queued *head;
@@ -182,6 +183,23 @@ static inline struct ptl_receiver *ptl_receiver_of(const struct ptl_space *space
         struct ptl_entry *e = ptl_space_entry(space, name);
 
         return e && e->rights & PTL_RIGHT_RECEIVE ? e->receiver : NULL;
+}
+
+/* The entry of a port that the program receives from; 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT. */
+PTL_MUST_CHECK static inline int ptl_receiver_look(const struct ptl_space *space, ptl_port name,
+                                                   struct ptl_entry **ret_entry)
+{
+        int r = ptl_space_look(space, name, PTL_RIGHT_RECEIVE, ret_entry);
+
+        return r ? r : (*ret_entry)->receiver->internal ? PTL_E_RIGHT : 0;
+}
+
+/* What the program has under a name: of what the library receives from, no receive right. */
+static inline unsigned ptl_receiver_rights_shown(const struct ptl_entry *entry)
+{
+        bool hidden = entry->rights & PTL_RIGHT_RECEIVE && entry->receiver->internal;
+
+        return hidden ? entry->rights & ~(unsigned)PTL_RIGHT_RECEIVE : entry->rights;
 }
 
 /* Destroys the port: queue, grants, membership; the entry loses the receive right. */

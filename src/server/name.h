@@ -26,6 +26,9 @@ struct name {
         char text[]; /* not terminated */
 };
 
+/* Names that begin with byte 1 are found by who knows them, and shown to nobody. */
+static inline bool name_is_hidden(const struct name *name) { return name->text[0] == '\1'; }
+
 /**
  * name_publish - make a name this client's
  * @msg: PUBLISH

@@ -97,7 +97,7 @@ static bool fill_name(struct client *viewer, struct roll_entry *entry, struct pt
 {
         const struct name *name = PTL_CONTAINER(entry, struct name, in_published);
 
-        if (!client_may_see(viewer, name->owner->identity.uid))
+        if (name_is_hidden(name) || !client_may_see(viewer, name->owner->identity.uid))
                 return false;
         msg->item.kind = name->what.kind;
         msg->item.a = name->owner->identity;

@@ -83,7 +83,8 @@ void watch_drop_all(struct client *client)
 
 bool watch_is_for(const struct watch *watch, const struct name *name)
 {
-        return name->size >= watch->size && !memcmp(name->text, watch->prefix, watch->size);
+        return !name_is_hidden(name) && name->size >= watch->size &&
+               !memcmp(name->text, watch->prefix, watch->size);
 }
 
 void watch_tell(const struct watch *watch, enum ptl_server_type event, const struct name *name)

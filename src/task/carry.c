@@ -46,6 +46,8 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
         r = ptl_space_look(&task->space, item->port, rights, &e);
         if (r)
                 return r;
+        if (rights == PTL_RIGHT_RECEIVE && e->receiver->internal)
+                return PTL_E_RIGHT; /* the library's: a task port */
         if (is_move(item) && moved(out, item->port) > e->references)
                 return PTL_E_RIGHT;
         if (peer && e->peer && e->peer != peer)

@@ -118,24 +118,30 @@ static int publish(struct ptl_task *task, const char *name, const struct ptl_sm_
         return 0;
 }
 
-int ptl_name_publish(const char *name, ptl_port port)
+int ptl_name_publish_locked(struct ptl_task *task, const char *name, ptl_port port)
 {
         struct ptl_sm_publish body = {.kind = PTL_SM_KIND_PORT};
+        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, port);
+        int r = make_ticket(receiver);
+
+        if (r)
+                return r;
+        body.ticket = ptl_receiver_ticket(receiver);
+        body.limit_messages = receiver->limit_messages;
+        body.limit_bytes = ptl_receiver_entry(&task->space, receiver)->limit_bytes;
+        return publish(task, name, &body, -EBADF);
+}
+
+int ptl_name_publish(const char *name, ptl_port port)
+{
         struct ptl_task *task;
         struct ptl_entry *e;
         int r = enter(&task, name, false);
 
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
-        if (!r)
-                r = make_ticket(e->receiver);
-        if (r)
-                return leave(task, r);
-        body.ticket = ptl_receiver_ticket(e->receiver);
-        body.limit_messages = e->receiver->limit_messages;
-        body.limit_bytes = e->limit_bytes;
-        return leave(task, publish(task, name, &body, -EBADF));
+        r = ptl_receiver_look(&task->space, port, &e);
+        return leave(task, r ? r : ptl_name_publish_locked(task, name, port));
 }
 
 int ptl_region_publish(const char *name, const struct ptl_region *region)
@@ -408,7 +414,7 @@ int ptl_name_watch(const char *prefix, ptl_port notify)
 
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, notify, PTL_RIGHT_RECEIVE, &e);
+        r = ptl_receiver_look(&task->space, notify, &e);
         if (!r)
                 r = unwatch(task, notify);
         if (r || !prefix)

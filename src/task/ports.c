@@ -46,9 +46,7 @@ int ptl_port_free(ptl_port port)
 
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
-        if (!r && e->receiver->internal)
-                r = PTL_E_RIGHT;
+        r = ptl_receiver_look(&task->space, port, &e);
         if (!r) {
                 ptl_names_watch_end(task, port);
                 if (ptl_receiver_ticket(e->receiver)) /* those who claimed it already are to be told */
@@ -72,7 +70,7 @@ int ptl_port_set_limit(ptl_port port, const struct ptl_port_options *options)
         r = enter(&task);
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        r = ptl_receiver_look(&task->space, port, &e);
         if (!r)
                 ptl_receiver_set_limit(&task->space, e->receiver, options->limit_messages,
                                        options->limit_bytes);
@@ -91,11 +89,15 @@ int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
         if (r)
                 return r;
         r = ptl_space_look(&task->space, port, ~0u, &e);
+        if (!r && !ptl_receiver_rights_shown(e))
+                r = PTL_E_NAME;
         if (!r) {
-                *ret_status = (struct ptl_port_status){.rights = e->rights, .references = e->references};
+                uint32_t rights = ptl_receiver_rights_shown(e);
+
+                *ret_status = (struct ptl_port_status){.rights = rights, .references = e->references};
                 if (e->peer)
                         ret_status->peer_pid = e->peer->link.identity.pid;
-                if (e->rights & PTL_RIGHT_RECEIVE) {
+                if (rights & PTL_RIGHT_RECEIVE) {
                         struct ptl_receiver *receiver = e->receiver;
                         struct ptl_set *set = ptl_receiver_set(receiver);
 
@@ -117,7 +119,7 @@ int ptl_right_make_send(ptl_port port)
 
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
+        r = ptl_receiver_look(&task->space, port, &e);
         if (!r && e->references == PTL_REFERENCES_MAX)
                 r = PTL_E_QUOTA;
         if (!r) {
@@ -169,7 +171,7 @@ int ptl_right_notify_dead(ptl_port port, ptl_port notify)
         r = ptl_space_look(&task->space, port,
                            PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD, &e);
         if (!r && notify)
-                r = ptl_space_look(&task->space, notify, PTL_RIGHT_RECEIVE, &n);
+                r = ptl_receiver_look(&task->space, notify, &n);
         if (!r) {
                 e->notify_dead = notify;
                 if (e->rights & PTL_RIGHT_DEAD)
@@ -235,9 +237,7 @@ int ptl_set_add(ptl_port set, ptl_port port)
 
         if (r)
                 return r;
-        r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE, &e);
-        if (!r && e->receiver->internal)
-                r = PTL_E_RIGHT;
+        r = ptl_receiver_look(&task->space, port, &e);
         if (!r && set)
                 r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &s);
         if (!r && s)

@@ -105,7 +105,7 @@ static inline struct ptl_peer *ptl_quick_wait(struct ptl_task *task, const struc
         struct ptl_peer *peer;
 
         if (PTL_UNLIKELY(receiver->head || deadline == PTL_NOW || !PTL_SINGLE_THREADED || w->waiters ||
-                         w->pollable || ptl_trace_is_on() || ptl_wait_tick_due(w)))
+                         w->long_way || ptl_trace_is_on() || ptl_wait_tick_due(w)))
                 return NULL;
         peer = ptl_wait_glance(w);
         if (!peer)

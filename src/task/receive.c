@@ -148,8 +148,12 @@ static int receive_one(struct ptl_task *task, ptl_port port, struct ptl_want *wa
 {
         struct ptl_queued *q = NULL;
         ptl_port from = PTL_NULL;
-        int r = resolve(task, port, want);
+        int r;
 
+        ptl_requests_serve(task);
+        r = resolve(task, port, want);
+        if (PTL_LIKELY(!r) && PTL_UNLIKELY(want->receiver && want->receiver->internal))
+                r = PTL_E_RIGHT;
         if (PTL_UNLIKELY(r))
                 return r;
         want->fill = message;
@@ -188,7 +192,7 @@ int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned fl
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
         receiver = ptl_receiver_of(&task->space, port);
-        if (PTL_UNLIKELY(!receiver ||
+        if (PTL_UNLIKELY(!receiver || receiver->internal ||
                          !ptl_quick_receive(task, receiver, flags & PTL_IN_PLACE, ret_message, deadline)))
                 r = receive_long(task, port, flags & PTL_IN_PLACE, ret_message, deadline);
         ptl_unlock(&task->space.lock);

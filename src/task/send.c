@@ -21,7 +21,7 @@ static int check_reply(struct ptl_task *task, const struct ptl_sending *s)
                 if (r)
                         return r;
         }
-        return s->notify ? ptl_space_look(&task->space, s->notify, PTL_RIGHT_RECEIVE, &e) : 0;
+        return s->notify ? ptl_receiver_look(&task->space, s->notify, &e) : 0;
 }
 
 /* --- to another task --- */

@@ -5,6 +5,7 @@
 #include "link/trace_frame.h"
 #include "port/regions.h"
 #include "task/call.h"
+#include "task/family.h"
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/task.h"
@@ -35,6 +36,8 @@ static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
 {
         struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
 
+        if (PTL_UNLIKELY(receiver->internal))
+                ptl_requests_arrived(task, receiver);
         if (PTL_UNLIKELY(task->wait.waiters != NULL)) {
                 ptl_wait_signal_receiver(task, receiver);
                 if (task->wait.waits_room)
@@ -155,6 +158,7 @@ static void forget_all(bool quiet)
         close_descriptors(&task->space, quiet);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
+        task->requests = (struct ptl_requests){0};
         task->started = false;
 }
 
@@ -207,11 +211,17 @@ static int start_locked(struct ptl_task *task)
 
 int ptl_task_start(void)
 {
+        uint32_t epoch;
+        bool is_new;
         int r;
 
         pthread_mutex_lock(&starting);
+        epoch = ptl_the_task.space.epoch;
         r = start_locked(&ptl_the_task);
+        is_new = ptl_the_task.space.epoch != epoch;
         pthread_mutex_unlock(&starting);
+        if (!r && is_new)
+                ptl_family_report();
         return r;
 }
 
@@ -339,6 +349,7 @@ static void leave_locked(struct ptl_task *task)
         }
         task->space.n_cells = 0;
         task->board = (struct ptl_task_board){0};
+        task->requests = (struct ptl_requests){0};
         task->started = false;
 }
 

@@ -156,6 +156,8 @@ static int descriptor(struct ptl_task *task, ptl_port port, int *ret_fd)
                 return 0;
         }
         r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SET, &e);
+        if (!r && !(e->rights & PTL_RIGHT_SET))
+                r = ptl_receiver_look(&task->space, port, &e);
         if (r)
                 return r;
         if (e->rights & PTL_RIGHT_SET) {
@@ -184,7 +186,7 @@ int ptl_descriptor(ptl_port port, int *ret_fd)
         ptl_lock(&task->space.lock);
         r = descriptor(task, port, ret_fd);
         if (!r) {
-                task->wait.pollable = true;
+                task->wait.pollable = task->wait.long_way = true;
                 ptl_wait_arm_all(task);
         }
         ptl_unlock(&task->space.lock);

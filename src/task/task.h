@@ -9,6 +9,7 @@
 #pragma once
 #include "port/receiver.h"
 #include "task/board.h"
+#include "task/requests.h"
 #include "task/server.h"
 #include "task/wait.h"
 #include <portolan/portolan.h>
@@ -18,6 +19,7 @@ struct ptl_task {
         struct ptl_wait_state wait;
         struct ptl_server server;
         struct ptl_task_board board;
+        struct ptl_requests requests;
         struct ptl_identity identity; /* pid, uid and gid at once; the rest once a server knows us */
         bool started;
         const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */
@@ -50,6 +52,8 @@ struct ptl_peer *ptl_task_find_peer(const struct ptl_task *task, struct ptl_task
 /* The peer is gone or lied: settles it and forgets it. The leader, or nobody leads. */
 void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer);
 
+/* ptl_name_publish() of any receiver, the library's own too; the lock is held, and let go meanwhile. */
+PTL_MUST_CHECK int ptl_name_publish_locked(struct ptl_task *task, const char *name, ptl_port port);
 /* A port is being freed: its published names are withdrawn (task/names.c). */
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket);
 /* ... and its watch ends. */

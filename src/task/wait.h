@@ -56,6 +56,7 @@ struct ptl_wait_state {
         bool asleep;             /* the leader sleeps, or is about to, in the kernel */
         bool polled;             /* ptl_wait_poll() polled in vain: sleep next */
         bool pollable;           /* a descriptor was given out: stay armed */
+        bool long_way;           /* that, or requests are due: the straight way (quick.h) is not to be taken */
         uint32_t hot, hot_room;  /* length and room of hot_peers */
         struct ptl_peer **hot_peers;
         uint32_t turn;           /* which hot link is looked at first */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/requests.c - see requests.h */
+#include "task/requests.h"
+#include "port/regions.h"
+#include "task/family.h"
+#include "task/send.h"
+#include <portolan/control.h>
+#include <string.h>
+
+int ptl_requests_receiver(struct ptl_task *task, ptl_port *ret_port)
+{
+        int r = ptl_receiver_new(&task->space, 0, 0, ret_port);
+
+        if (r)
+                return r;
+        ptl_receiver_of(&task->space, *ret_port)->internal = true;
+        task->space.internal++;
+        return 0;
+}
+
+int ptl_requests_task_port(struct ptl_task *task, ptl_port *ret_port)
+{
+        ptl_port *port = &task->requests.task_port;
+        struct ptl_entry *e;
+        int r = *port ? 0 : ptl_requests_receiver(task, port);
+
+        if (r)
+                return r;
+        e = ptl_space_entry(&task->space, *port);
+        if (e->references == PTL_REFERENCES_MAX)
+                return PTL_E_QUOTA;
+        e->rights |= PTL_RIGHT_SEND;
+        e->references++;
+        *ret_port = *port;
+        return 0;
+}
+
+void ptl_requests_arrived(struct ptl_task *task, const struct ptl_receiver *receiver)
+{
+        struct ptl_requests *r = &task->requests;
+
+        if (receiver->name != r->task_port && receiver->name != r->nursery)
+                return; /* a thread's reply port */
+        r->due = true;
+        task->wait.long_way = true;
+        if (task->wait.asleep && !r->serving)
+                ptl_wait_rethink(task); /* another thread's message to its own task */
+}
+
+/* --- what can be asked --- */
+
+static void drop(struct ptl_task *task, ptl_port name)
+{
+        struct ptl_entry *e = name ? ptl_space_entry(&task->space, name) : NULL;
+
+        if (e)
+                ptl_right_drop(&task->space, e, 1);
+}
+
+/* Gives back what came with a message and is not wanted. */
+static void drop_rights(struct ptl_task *task, const struct ptl_message *m)
+{
+        for (uint32_t i = 0; i < m->n_rights; i++)
+                drop(task, m->rights[i].port);
+}
+
+/* The right became this task's when the message was opened. */
+static int insert(const struct ptl_message *m, const struct ptl_task_request *request,
+                  struct ptl_task_answer *answer)
+{
+        if (m->n_rights != 1 || request->name || request->value)
+                return PTL_E_INVALID;
+        answer->name = m->rights[0].port;
+        return 0;
+}
+
+static int release(struct ptl_task *task, const struct ptl_task_request *request)
+{
+        struct ptl_entry *e;
+        int r = ptl_space_look(&task->space, request->name,
+                               PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD, &e);
+
+        if (r)
+                return r;
+        if (!request->value || request->value > e->references)
+                return PTL_E_INVALID;
+        ptl_right_drop(&task->space, e, request->value);
+        return 0;
+}
+
+static int get_right(struct ptl_task *task, const struct ptl_task_request *request,
+                     struct ptl_task_answer *answer)
+{
+        struct ptl_entry *e;
+        int r = ptl_space_look(&task->space, request->name, ~0u, &e);
+
+        if (r)
+                return r;
+        answer->rights = ptl_receiver_rights_shown(e);
+        answer->references = e->references;
+        return answer->rights ? 0 : PTL_E_NAME;
+}
+
+static int perform(struct ptl_task *task, const struct ptl_message *m, struct ptl_task_answer *answer)
+{
+        struct ptl_task_request request;
+
+        if (m->size != sizeof request || (m->n_rights && m->kind != PTL_TASK_INSERT) || m->n_regions)
+                return PTL_E_INVALID;
+        memcpy(&request, m->data, sizeof request);
+        switch (m->kind) {
+        case PTL_TASK_INSERT:
+                return insert(m, &request, answer);
+        case PTL_TASK_EXTRACT: /* done by sending the answer */
+                return m->reply ? 0 : PTL_E_INVALID;
+        case PTL_TASK_RELEASE:
+                return release(task, &request);
+        case PTL_TASK_GET_RIGHT:
+                return get_right(task, &request, answer);
+        default:
+                return PTL_E_INVALID;
+        }
+}
+
+/* --- answers --- */
+
+static int send_answer(struct ptl_task *task, const struct ptl_message *m,
+                       const struct ptl_task_answer *answer, const struct ptl_right_item *right)
+{
+        struct ptl_outgoing out = {.rights = right, .n_rights = right != NULL};
+        struct ptl_sending s = {
+                .data = answer,
+                .size = sizeof *answer,
+                .kind = m->kind,
+                .extras = right ? &out : NULL,
+                .block = -1,
+        };
+
+        return ptl_send_locked(task, m->reply, &s, PTL_NOW);
+}
+
+/* The right goes with the answer, or the answer says why it does not. */
+static int send_right(struct ptl_task *task, const struct ptl_message *m, struct ptl_task_answer *answer)
+{
+        struct ptl_task_request request;
+        struct ptl_right_item right;
+        int r;
+
+        memcpy(&request, m->data, sizeof request);
+        right = (struct ptl_right_item){.port = request.name, .disposition = request.value};
+        if (request.name == m->reply) /* it would be used up by what carries it */
+                r = PTL_E_RIGHT;
+        else
+                r = send_answer(task, m, answer, &right);
+        if (!r || r == PTL_E_FULL || r == PTL_E_DEAD)
+                return r;
+        answer->outcome = r;
+        return send_answer(task, m, answer, NULL);
+}
+
+static void serve_request(struct ptl_task *task, const struct ptl_message *m)
+{
+        struct ptl_task_answer answer = {.outcome = 0};
+        int r;
+
+        answer.outcome = perform(task, m, &answer);
+        if (answer.outcome)
+                drop_rights(task, m);
+        if (!m->reply)
+                return;
+        r = m->kind == PTL_TASK_EXTRACT && !answer.outcome ? send_right(task, m, &answer)
+                                                           : send_answer(task, m, &answer, NULL);
+        if (r)
+                drop(task, m->reply);
+}
+
+static void serve_child(struct ptl_task *task, const struct ptl_message *m)
+{
+        if (!ptl_family_is_child(m) ||
+            !ptl_notify(&task->space, task->requests.children, PTL_NOTIFY_CHILD, m->rights[0].port, NULL))
+                drop_rights(task, m);
+        drop(task, m->reply);
+}
+
+static void serve_all(struct ptl_task *task, ptl_port port,
+                      void (*serve)(struct ptl_task *task, const struct ptl_message *m))
+{
+        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, port);
+        struct ptl_message m;
+        struct ptl_queued *q;
+
+        while (receiver && (q = ptl_receiver_take(&task->space, receiver))) {
+                ptl_queued_open(&task->space, q, PTL_NULL, &m);
+                for (uint32_t i = 0; i < m.n_regions; i++)
+                        ptl_region_unref(&task->space, m.regions[i].region);
+                serve(task, &m);
+                ptl_queued_free(&task->space, q);
+        }
+}
+
+void ptl_requests_serve(struct ptl_task *task)
+{
+        struct ptl_requests *r = &task->requests;
+
+        if (r->serving || !r->due)
+                return;
+        r->serving = true;
+        r->due = false;
+        serve_all(task, r->task_port, serve_request);
+        serve_all(task, r->nursery, serve_child);
+        r->serving = false;
+        task->wait.long_way = task->wait.pollable || r->due;
+}
