@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/control.c - asking another task to do something with its rights (portolan/control.h) */
 #include <portolan/control.h>
-#include "task/requests.h"
+#include "task/served.h"
 #include "task/task.h"
 #include <string.h>
 
@@ -16,7 +16,7 @@ int ptl_task_port(ptl_port *ret_task)
         if (r)
                 return r;
         ptl_lock(&task->space.lock);
-        r = ptl_requests_task_port(task, ret_task);
+        r = ptl_served_task_port(task, ret_task);
         ptl_unlock(&task->space.lock);
         return r;
 }

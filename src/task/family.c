@@ -82,29 +82,29 @@ static int leave(struct ptl_task *task, int r)
 
 static int open_nursery(struct ptl_task *task)
 {
-        struct ptl_requests *requests = &task->requests;
+        struct ptl_served *served = &task->served;
         char value[SECRET_TEXT + 16];
         struct secret secret;
         ptl_port nursery;
         int r;
 
-        if (requests->nursery)
+        if (served->nursery)
                 return 0;
-        r = ptl_requests_receiver(task, &nursery);
+        r = ptl_served_receiver(task, &nursery);
         if (!r)
                 r = publish_hidden(task, "child", nursery, &secret);
         if (r)
                 return r; /* the receiver stays, nobody knows it */
-        requests->nursery = nursery;
+        served->nursery = nursery;
         snprintf(value, sizeof value, "%d:%s", (int)getpid(), secret.text);
         return set_environment("PORTOLAN_PARENT", value);
 }
 
 static void close_nursery(struct ptl_task *task)
 {
-        struct ptl_receiver *nursery = ptl_receiver_of(&task->space, task->requests.nursery);
+        struct ptl_receiver *nursery = ptl_receiver_of(&task->space, task->served.nursery);
 
-        task->requests.nursery = PTL_NULL;
+        task->served.nursery = PTL_NULL;
         if (!nursery)
                 return;
         if (ptl_receiver_ticket(nursery))
@@ -121,7 +121,7 @@ int ptl_task_watch_children(ptl_port notify)
         if (r)
                 return r;
         if (!notify) {
-                task->requests.children = PTL_NULL;
+                task->served.children = PTL_NULL;
                 close_nursery(task);
                 return leave(task, set_environment("PORTOLAN_PARENT", NULL));
         }
@@ -129,7 +129,7 @@ int ptl_task_watch_children(ptl_port notify)
         if (!r)
                 r = open_nursery(task);
         if (!r)
-                task->requests.children = notify;
+                task->served.children = notify;
         return leave(task, r);
 }
 

@@ -150,7 +150,7 @@ static int receive_one(struct ptl_task *task, ptl_port port, struct ptl_want *wa
         ptl_port from = PTL_NULL;
         int r;
 
-        ptl_requests_serve(task);
+        ptl_served_serve(task);
         r = resolve(task, port, want);
         if (PTL_LIKELY(!r) && PTL_UNLIKELY(want->receiver && want->receiver->internal))
                 r = PTL_E_RIGHT;

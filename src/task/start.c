@@ -37,7 +37,7 @@ static void on_ready(struct ptl_space *space, struct ptl_receiver *receiver)
         struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
 
         if (PTL_UNLIKELY(receiver->internal))
-                ptl_requests_arrived(task, receiver);
+                ptl_served_arrived(task, receiver);
         if (PTL_UNLIKELY(task->wait.waiters != NULL)) {
                 ptl_wait_signal_receiver(task, receiver);
                 if (task->wait.waits_room)
@@ -158,7 +158,7 @@ static void forget_all(bool quiet)
         close_descriptors(&task->space, quiet);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
-        task->requests = (struct ptl_requests){0};
+        task->served = (struct ptl_served){0};
         task->started = false;
 }
 
@@ -349,7 +349,7 @@ static void leave_locked(struct ptl_task *task)
         }
         task->space.n_cells = 0;
         task->board = (struct ptl_task_board){0};
-        task->requests = (struct ptl_requests){0};
+        task->served = (struct ptl_served){0};
         task->started = false;
 }
 

@@ -9,7 +9,7 @@
 #pragma once
 #include "port/receiver.h"
 #include "task/board.h"
-#include "task/requests.h"
+#include "task/served.h"
 #include "task/server.h"
 #include "task/wait.h"
 #include <portolan/portolan.h>
@@ -19,7 +19,7 @@ struct ptl_task {
         struct ptl_wait_state wait;
         struct ptl_server server;
         struct ptl_task_board board;
-        struct ptl_requests requests;
+        struct ptl_served served;
         struct ptl_identity identity; /* pid, uid and gid at once; the rest once a server knows us */
         bool started;
         const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */

@@ -546,7 +546,7 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
         }
         for (int i = 0; i < TURNS_OF_A_LOOK && !ptl_want_is_met(want) && drain_hot(task, want); i++)
                 ;
-        ptl_requests_serve(task);
+        ptl_served_serve(task);
 }
 
 bool ptl_wait_drain(struct ptl_task *task, struct ptl_want *want)
@@ -572,7 +572,7 @@ void ptl_wait_catch_up(struct ptl_task *task)
                 collect(task, 0);
                 drain_hot(task, NULL);
         }
-        ptl_requests_serve(task);
+        ptl_served_serve(task);
 }
 
 bool ptl_wait_poll_is_pointless(struct ptl_wait_state *w)
@@ -736,8 +736,8 @@ static void lead(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
 
         ptl_store_relaxed(&w->poke, 0); /* relaxed: under the lock */
         w->polled = false;
-        if (PTL_UNLIKELY(task->requests.due)) {
-                ptl_requests_serve(task);
+        if (PTL_UNLIKELY(task->served.due)) {
+                ptl_served_serve(task);
                 return;
         }
         if (PTL_UNLIKELY(w->heat_later))
@@ -808,7 +808,7 @@ bool ptl_wait_quick(struct ptl_task *task, struct ptl_want *want, ptl_time deadl
 
         if (!PTL_SINGLE_THREADED || w->waiters || w->how == PTL_WAIT_BLOCK || w->polled)
                 return false;
-        while (w->hot && !task->requests.due && (peer = ptl_wait_poll(w, deadline))) {
+        while (w->hot && !task->served.due && (peer = ptl_wait_poll(w, deadline))) {
                 peer->idle = 0;
                 drain(task, peer, want, FRAMES_A_TURN);
                 if (ptl_want_is_met(want)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task/requests.h - messages that the library itself receives: requests to the task port, and what
+ * task/served.h - messages that the library itself receives: requests to the task port, and what
  * children say (docs/protocol/task.md)
  *
  * Both go to receivers of the library's own. When one is queued it is `due`; it is served where nothing
@@ -14,7 +14,7 @@
 struct ptl_receiver;
 struct ptl_task;
 
-struct ptl_requests {
+struct ptl_served {
         ptl_port task_port; /* receiver of requests; PTL_NULL: not made yet */
         ptl_port nursery;   /* receiver of what children say */
         ptl_port children;  /* where the program is told of them; PTL_NULL: nowhere */
@@ -23,13 +23,13 @@ struct ptl_requests {
 };
 
 /* A receiver of the library's own, of which the program has no receive right. 0, PTL_E_QUOTA, -ENOMEM. */
-PTL_MUST_CHECK int ptl_requests_receiver(struct ptl_task *task, ptl_port *ret_port);
+PTL_MUST_CHECK int ptl_served_receiver(struct ptl_task *task, ptl_port *ret_port);
 
 /* The task port, made if there is none, with one more reference of a send right. */
-PTL_MUST_CHECK int ptl_requests_task_port(struct ptl_task *task, ptl_port *ret_port);
+PTL_MUST_CHECK int ptl_served_task_port(struct ptl_task *task, ptl_port *ret_port);
 
 /* A message was queued at a receiver of the library's own. The lock is held. */
-void ptl_requests_arrived(struct ptl_task *task, const struct ptl_receiver *receiver);
+void ptl_served_arrived(struct ptl_task *task, const struct ptl_receiver *receiver);
 
 /* Serves what is due. The lock is held, and let go only as a send that does not wait lets it go. */
-void ptl_requests_serve(struct ptl_task *task);
+void ptl_served_serve(struct ptl_task *task);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/requests.c - see requests.h */
-#include "task/requests.h"
+/* task/served.c - see served.h */
+#include "task/served.h"
 #include "port/regions.h"
 #include "task/family.h"
 #include "task/send.h"
 #include <portolan/control.h>
 #include <string.h>
 
-int ptl_requests_receiver(struct ptl_task *task, ptl_port *ret_port)
+int ptl_served_receiver(struct ptl_task *task, ptl_port *ret_port)
 {
         int r = ptl_receiver_new(&task->space, 0, 0, ret_port);
 
@@ -18,11 +18,11 @@ int ptl_requests_receiver(struct ptl_task *task, ptl_port *ret_port)
         return 0;
 }
 
-int ptl_requests_task_port(struct ptl_task *task, ptl_port *ret_port)
+int ptl_served_task_port(struct ptl_task *task, ptl_port *ret_port)
 {
-        ptl_port *port = &task->requests.task_port;
+        ptl_port *port = &task->served.task_port;
         struct ptl_entry *e;
-        int r = *port ? 0 : ptl_requests_receiver(task, port);
+        int r = *port ? 0 : ptl_served_receiver(task, port);
 
         if (r)
                 return r;
@@ -35,9 +35,9 @@ int ptl_requests_task_port(struct ptl_task *task, ptl_port *ret_port)
         return 0;
 }
 
-void ptl_requests_arrived(struct ptl_task *task, const struct ptl_receiver *receiver)
+void ptl_served_arrived(struct ptl_task *task, const struct ptl_receiver *receiver)
 {
-        struct ptl_requests *r = &task->requests;
+        struct ptl_served *r = &task->served;
 
         if (receiver->name != r->task_port && receiver->name != r->nursery)
                 return; /* a thread's reply port */
@@ -177,7 +177,7 @@ static void serve_request(struct ptl_task *task, const struct ptl_message *m)
 static void serve_child(struct ptl_task *task, const struct ptl_message *m)
 {
         if (!ptl_family_is_child(m) ||
-            !ptl_notify(&task->space, task->requests.children, PTL_NOTIFY_CHILD, m->rights[0].port, NULL))
+            !ptl_notify(&task->space, task->served.children, PTL_NOTIFY_CHILD, m->rights[0].port, NULL))
                 drop_rights(task, m);
         drop(task, m->reply);
 }
@@ -198,9 +198,9 @@ static void serve_all(struct ptl_task *task, ptl_port port,
         }
 }
 
-void ptl_requests_serve(struct ptl_task *task)
+void ptl_served_serve(struct ptl_task *task)
 {
-        struct ptl_requests *r = &task->requests;
+        struct ptl_served *r = &task->served;
 
         if (r->serving || !r->due)
                 return;
