@@ -440,6 +440,33 @@ TEST(a_task_stopped_while_it_writes_is_said_to_be)
         peer_end(&looker);
 }
 
+/* Two copies of the library in one process, say, of which one has asked the server for little. */
+TEST(of_several_tasks_of_a_process_the_newest_that_has_a_board_is_shown)
+{
+        struct raw with = begin_hostile(), without, newest;
+        struct ptl_board *b;
+
+        without = raw_task();
+        CHECK_EQ(seen(), PTL_BOARD_NONE);
+        CHECK_EQ(lodge(&with, board_of(PTL_BOARD_SIZE, true, NEEDED, &b)), 0);
+        make_good(b);
+        CHECK_EQ(seen(), PTL_BOARD_WHOLE);
+        munmap(b, sizeof *b);
+        newest = raw_task();
+        CHECK_EQ(seen(), PTL_BOARD_WHOLE);
+        CHECK_EQ(lodge(&newest, board_of(PTL_BOARD_SIZE, true, NEEDED, NULL)), 0);
+        CHECK_EQ(seen(), PTL_BOARD_MALFORMED); /* the newest's, which is zeros */
+        CHECK_EQ(lodge(&without, board_of(PTL_BOARD_SIZE, true, NEEDED, &b)), 0);
+        make_good(b);
+        CHECK_EQ(seen(), PTL_BOARD_MALFORMED); /* lodged later, but of an older task */
+        munmap(b, sizeof *b);
+        raw_close(&newest);
+        CHECK(tst_wait_until(seen() == PTL_BOARD_WHOLE, RAW_MS));
+        raw_close(&with);
+        raw_close(&without);
+        peer_end(&looker);
+}
+
 static _Atomic bool stop;
 
 /* Never at rest: as fast as it can, every word that is counted by. */
