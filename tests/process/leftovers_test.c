@@ -128,6 +128,17 @@ static bool names(const char *pid, const char *wanted)
         return false;
 }
 
+/* Does a process see the same files as this one? In another name space @socket is another one. */
+static bool is_in_our_place(const char *pid)
+{
+        struct stat ours, its;
+        char path[300];
+
+        snprintf(path, sizeof path, "/proc/%s/ns/mnt", pid);
+        return stat("/proc/self/ns/mnt", &ours) == 0 && stat(path, &its) == 0 &&
+               ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
 /* Servers of @socket that run; each gets the signal. */
 static int signal_servers(const char *socket, int sig)
 {
@@ -136,7 +147,7 @@ static int signal_servers(const char *socket, int sig)
 
         CHECK(d);
         for (struct dirent *e; (e = readdir(d));)
-                if (atoi(e->d_name) && names(e->d_name, socket)) {
+                if (atoi(e->d_name) && names(e->d_name, socket) && is_in_our_place(e->d_name)) {
                         kill(atoi(e->d_name), sig);
                         n++;
                 }
