@@ -11,6 +11,7 @@
  *
  *   FLOOD_ROUNDS    lines of time, and deaths, that are measured (7)
  *   FLOOD_REQUESTS  requests of the task that never reads (1000000)
+ *   FLOOD_SERVED    percent of their rate at which others are to be served meanwhile (60)
  */
 #include "proc.h"
 #include "roles.h"
@@ -207,11 +208,14 @@ static double status_calls_per_s(void)
         return CALLS * 1e9 / (double)(ptl_now() - begun);
 }
 
-API_TEST(a_task_that_asks_without_end_and_never_reads_costs_the_server_little)
+static double lower(double a, double b) { return a < b ? a : b; }
+
+/* While one asks without reading: the rate at which others are served, in percent of that before or after,
+ * whichever is less: a machine may become busier, or less busy, meanwhile. */
+static double percent_served(pid_t server)
 {
         enum { BOUND_KIB = 4096 }; /* its quota of output is 1 MiB */
-        pid_t server = server_status().server.pid;
-        double before = status_calls_per_s(), during;
+        double before = status_calls_per_s(), during, alone;
         long memory = proc_resident_kib(server), grown;
         struct peer peer;
         long long sent;
@@ -220,8 +224,25 @@ API_TEST(a_task_that_asks_without_end_and_never_reads_costs_the_server_little)
         sent = peer_hear_number(&peer);
         during = status_calls_per_s();
         grown = proc_resident_kib(server) - memory;
-        fprintf(stderr, "# %lld requests taken in, %ld KiB; others served at %.0f of %.0f a second\n", sent,
-                grown, during, before);
         CHECK(grown < tst_deadline_ms(BOUND_KIB)); /* sanitizers take more */
         peer_end(&peer);
+        alone = lower(before, status_calls_per_s());
+        fprintf(stderr, "# %lld requests taken in, %ld KiB; others served at %.0f of %.0f a second\n", sent,
+                grown, during, alone);
+        return 100 * during / alone;
+}
+
+API_TEST(a_task_that_asks_without_end_and_never_reads_costs_the_server_little)
+{
+        enum { TRIES = 5 };
+        const char *s = getenv("FLOOD_SERVED");
+        double wanted = s ? atof(s) : 60, most = 0;
+        pid_t server = server_status().server.pid;
+
+        for (int i = 0; i < TRIES && most < wanted; i++) {
+                double percent = percent_served(server);
+
+                most = percent > most ? percent : most;
+        }
+        CHECK(most >= wanted);
 }
