@@ -110,14 +110,21 @@ static void wait_for_a_reply(ptl_port p, ptl_time deadline)
         OUTCOME(outcome, PTL_E_UNANSWERED);
 }
 
-/* Not before the deadline, and not later than ten times the wait. */
+/* Not before the deadline; not later than ten times the wait, but for a few that a busy machine
+ * held up. */
 static void check_wait(void (*wait)(ptl_port, ptl_time), ptl_port p, int ms)
 {
-        ptl_time start = ptl_now(), deadline = start + (int64_t)ms * MS;
+        enum { TRIES = 10 };
+        bool in_time = false;
 
-        wait(p, deadline);
-        CHECK(ptl_now() >= deadline);
-        CHECK(ptl_now() <= start + tst_deadline_ms(10 * ms) * MS);
+        for (int i = 0; !in_time && i < TRIES; i++) {
+                ptl_time start = ptl_now(), deadline = start + (int64_t)ms * MS;
+
+                wait(p, deadline);
+                CHECK(ptl_now() >= deadline);
+                in_time = ptl_now() <= start + tst_deadline_ms(10 * ms) * MS;
+        }
+        CHECK(in_time);
 }
 
 API_TEST(x04_waits_end_not_before_their_deadline_and_soon_after)

@@ -91,7 +91,9 @@ bool peer_hear_line(struct peer *peer, char *ret_line, size_t size)
         ssize_t n;
         int ready;
 
-        while ((ready = poll(&p, 1, patience_ms())) < 0 && errno == EINTR)
+        /* A peer waits as long as the case lives: that has a deadline, and takes its socket along.
+         */
+        while ((ready = poll(&p, 1, peer ? patience_ms() : -1)) < 0 && errno == EINTR)
                 ;
         if (ready != 1)
                 give_up("the %s said nothing", peer ? "peer" : "case");

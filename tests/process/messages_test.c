@@ -290,25 +290,39 @@ API_TEST(loans_beyond_what_the_link_has_are_private_memory_and_arrive)
         end_echo(&peer, echo);
 }
 
+/* Of two calls the first is not answered, the second finds no room. True: neither took ten times as
+ * long as it may. */
+static bool wait_twice(ptl_port sink, int ms)
+{
+        const int outcomes[] = {PTL_E_UNANSWERED, PTL_E_TIMEOUT};
+        bool in_time = true;
+
+        for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
+                ptl_time start = ptl_now(), deadline = start + (int64_t)ms * 1000000;
+                size_t n = 0;
+
+                OUTCOME(ptl_call(sink, "x", 1, NULL, &n, deadline), outcomes[i]);
+                CHECK(ptl_now() >= deadline);
+                in_time &= ptl_now() <= start + tst_deadline_ms(10 * ms) * 1000000;
+        }
+        return in_time;
+}
+
 API_TEST(waits_for_another_task_end_at_their_deadline)
 {
+        enum { TRIES = 10 }; /* a busy machine holds some up */
         struct peer peer;
         ptl_port sink = start_sink(&peer, "sink", "1");
         const int rows[] = {2, 10, 50};
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                ptl_time start = ptl_now(), deadline = start + (int64_t)rows[i] * 1000000;
-                size_t n = 0;
+                bool in_time = false;
 
-                OUTCOME(ptl_call(sink, "x", 1, NULL, &n, deadline), PTL_E_UNANSWERED);
-                CHECK(ptl_now() >= deadline);
-                CHECK(ptl_now() <= start + tst_deadline_ms(10 * rows[i]) * 1000000);
-                start = ptl_now();
-                deadline = start + (int64_t)rows[i] * 1000000;
-                OUTCOME(ptl_call(sink, "x", 1, NULL, &n, deadline), PTL_E_TIMEOUT);
-                CHECK(ptl_now() >= deadline);
-                CHECK(ptl_now() <= start + tst_deadline_ms(10 * rows[i]) * 1000000);
-                sink_takes(&peer, 1);
+                for (int k = 0; !in_time && k < TRIES; k++) {
+                        in_time = wait_twice(sink, rows[i]);
+                        sink_takes(&peer, 1);
+                }
+                CHECK(in_time);
         }
         peer_end(&peer);
 }
