@@ -441,6 +441,41 @@ API_TEST(many_regions_travel_and_none_is_left_behind)
         end_echo(&peer, echo);
 }
 
+static int send_a_region(ptl_port to, ptl_time deadline)
+{
+        struct ptl_region_item item = {.how = PTL_REGION_VOLATILE};
+        struct ptl_outgoing out = {.regions = &item, .n_regions = 1};
+        int r;
+
+        OK(ptl_region_new(5000, &item.region));
+        r = ptl_send_message(to, &out, deadline);
+        ptl_region_free(item.region);
+        return r;
+}
+
+/* The sink is outside of the library until it is told to take something. */
+API_TEST(descriptors_that_are_never_read_stop_no_other_links)
+{
+        enum { UNREAD = 32, OTHERS = 100 }; /* docs/protocol/link.md, T1 */
+        struct peer deaf, other;
+        ptl_port sink = start_sink(&deaf, "deaf", "100"), echo = start_echo(&other, "echo");
+
+        call_echo(echo);
+        for (int i = 0; i < UNREAD; i++)
+                OK(send_a_region(sink, PTL_NOW));
+        OUTCOME(send_a_region(sink, PTL_NOW), PTL_E_FULL);
+        OUTCOME(send_a_region(sink, ptl_after_ms(5)), PTL_E_TIMEOUT);
+        for (int i = 0; i < OTHERS; i++)
+                OK(send_a_region(echo, soon()));
+        OK(ptl_send(sink, "no descriptor", 14, PTL_NOW));
+        call_echo(echo);
+        sink_takes(&deaf, UNREAD + 1);
+        OK(send_a_region(sink, soon()));
+        sink_takes(&deaf, 1);
+        peer_end(&deaf);
+        end_echo(&other, echo);
+}
+
 enum { KEPT = 100 };
 
 /* keeps NAME COUNT: receives so many messages before it releases any. */

@@ -220,6 +220,29 @@ API_TEST(who_takes_nothing_from_its_port_is_named_and_a_stopped_one_is_a_problem
         peer_end(&peer);
 }
 
+API_TEST(who_reads_no_descriptors_is_named)
+{
+        struct ptl_region_item item = {.how = PTL_REGION_VOLATILE};
+        struct ptl_outgoing out = {.regions = &item, .n_regions = 1};
+        struct peer peer;
+        ptl_port p = start_sink(&peer, "sink", "100");
+        int n = 0, outcome;
+
+        CHECK(finds("link_descriptors", "ok", 0));
+        do {
+                OK(ptl_region_new(4096, &item.region));
+                outcome = ptl_send_message(p, &out, PTL_NOW);
+                n += !outcome;
+                ptl_region_free(item.region);
+        } while (!outcome);
+        OUTCOME(outcome, PTL_E_FULL);
+        do /* our board is written where we wait */
+                OUTCOME(ptl_call(p, "x", 1, NULL, &(size_t){0}, ptl_after_ms(150)), PTL_E_UNANSWERED);
+        while (n++ < 90 && !finds("link_descriptors", "note", peer.pid));
+        CHECK(finds("link_descriptors", "note", peer.pid));
+        peer_kill(&peer);
+}
+
 TEST(who_lied_is_named)
 {
         struct link_raw l;
