@@ -98,6 +98,9 @@ static void confine(enum ptl_wait how)
 
 /* ---- the two sides ---- */
 
+/* A message between two that poll may take seconds where many want their CPUs; to say so would be a system call. */
+static ptl_time patiently(void) { return ptl_after_ms(tst_deadline_ms(SECONDS * 4000)); }
+
 static void pin_to(int which)
 {
         cpu_set_t all, one;
@@ -111,6 +114,14 @@ static void pin_to(int which)
                         return;
                 }
         SKIP("one CPU: two tasks are never awake together");
+}
+
+static ptl_port look_up_patiently(void)
+{
+        ptl_port p = PTL_NULL;
+
+        OK(ptl_name_look_up("awake", &p, patiently()));
+        return p;
 }
 
 /* The memory that messages are copied to is malloc's, whose own system calls are not looked for. */
@@ -128,7 +139,7 @@ static void tell(ptl_port to, uint32_t kind)
 {
         struct ptl_message m;
 
-        OK(ptl_call_message(to, &(struct ptl_outgoing){.kind = kind}, &m, 0, soon()));
+        OK(ptl_call_message(to, &(struct ptl_outgoing){.kind = kind}, &m, 0, patiently()));
         ptl_message_release(&m);
 }
 
@@ -137,7 +148,7 @@ __attribute__((noreturn)) static void be_client(const struct traffic *t)
         ptl_port to;
 
         become(CLIENT, t->how);
-        to = look_up("awake");
+        to = look_up_patiently();
         t->client(to, t->warm_up);
         tell(to, KIND_CONFINE);
         confine(t->how);
@@ -203,7 +214,7 @@ static unsigned call_of(ptl_port to, unsigned n, size_t size)
         for (i = 0; i < n && !is_late(i); i++) {
                 memcpy(data, &i, sizeof i);
                 got = size;
-                OK(ptl_call(to, data, size, answer, &got, soon()));
+                OK(ptl_call(to, data, size, answer, &got, patiently()));
                 CHECK(got == size && !memcmp(data, answer, size));
         }
         return i;
@@ -217,7 +228,7 @@ static void answers(ptl_port from)
 {
         struct ptl_message m;
 
-        OK(ptl_receive(from, &m, soon()));
+        OK(ptl_receive(from, &m, patiently()));
         if (was_told(&m))
                 return;
         OK(ptl_reply(&m, m.data, m.size));
@@ -231,7 +242,7 @@ static unsigned send_of(ptl_port to, unsigned n, size_t size)
 
         for (i = 0; i < n && !is_late(i); i++) {
                 memcpy(data, &i, sizeof i);
-                OK(ptl_send(to, data, size, soon()));
+                OK(ptl_send(to, data, size, patiently()));
         }
         return i;
 }
@@ -255,7 +266,7 @@ static void takes(ptl_port from)
 {
         struct ptl_message m;
 
-        OK(ptl_receive(from, &m, soon()));
+        OK(ptl_receive(from, &m, patiently()));
         if (was_told(&m))
                 return;
         is_next(&m);
@@ -276,7 +287,7 @@ static unsigned batches(ptl_port to, unsigned n)
                         memcpy(data[k], &number, sizeof number);
                         batch[k] = (struct ptl_bytes){data[k], SMALL};
                 }
-                OK(ptl_send_batch(to, batch, BATCH, &sent, soon()));
+                OK(ptl_send_batch(to, batch, BATCH, &sent, patiently()));
                 CHECK_EQ(sent, BATCH);
         }
         return i;
@@ -287,7 +298,7 @@ static void takes_batches(ptl_port from)
         struct ptl_message batch[BATCH];
         size_t n;
 
-        OK(ptl_receive_batch(from, batch, BATCH, &n, 0, soon()));
+        OK(ptl_receive_batch(from, batch, BATCH, &n, 0, patiently()));
         for (size_t i = 0; i < n; i++)
                 if (!was_told(&batch[i])) {
                         is_next(&batch[i]);
