@@ -100,6 +100,14 @@ struct client *client_find(const struct server *server, struct ptl_task_id id)
         return NULL;
 }
 
+/* A server that is short of descriptors keeps none, as if it had had no place for it. */
+static void handle_packet(struct client *c, const void *packet, size_t size, int *fd)
+{
+        if (c->server->is_short)
+                *fd = ptl_socket_discard(*fd);
+        request_handle(c, packet, size, fd);
+}
+
 void client_hear(struct client *c)
 {
         for (int i = 0; i < QUOTA_ROUND_PACKETS && c->state != CLIENT_DOOMED; i++) {
@@ -115,7 +123,7 @@ void client_hear(struct client *c)
                 else if (r < 0 || size == 0)
                         client_doom(c);
                 else
-                        request_handle(c, packet, size, &fd);
+                        handle_packet(c, packet, size, &fd);
                 if (!(c->interest & EPOLLIN))
                         return; /* it is to read first */
         }

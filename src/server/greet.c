@@ -29,16 +29,24 @@ static bool is_foreign_hello(const void *packet, size_t size, uint32_t *ret_seri
 
 /* What it has sent beside is read first: a socket closed with bytes unread takes our answer along.
  */
-static void refuse_version(struct client *client, uint32_t serial)
+static void turn_away(struct client *client, uint32_t serial, int outcome)
 {
         char packet[PTL_SERVER_PACKET_MAX];
         size_t size;
 
-        client_answer(client, serial, PTL_E_VERSION);
+        client_answer(client, serial, outcome);
         for (int i = 0; i < QUOTA_ROUND_PACKETS; i++)
                 if (ptl_socket_receive(client->socket, packet, sizeof packet, &size, NULL, 0, NULL))
                         break;
         client_doom(client);
+}
+
+/* Who would see who has the descriptors (reserve.h). */
+static bool may_use_reserve(const struct client *client, const struct ptl_sm_hello *hello)
+{
+        uint32_t uid = client->identity.uid;
+
+        return hello->features & PTL_SM_LOOKS && (uid == 0 || uid == client->server->identity.uid);
 }
 
 /* The id on its passport, if no living task has it; else a new one. */
@@ -64,7 +72,7 @@ static struct descriptor *new_passport(const struct client *client)
         struct descriptor *d;
         int fd;
 
-        if (passport_issue(&client->identity, &fd))
+        if (client->server->is_short || passport_issue(&client->identity, &fd))
                 return NULL;
         d = descriptor_new(fd);
         if (!d)
@@ -95,7 +103,7 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
         int r;
 
         if (is_foreign_hello(packet, size, &serial)) {
-                refuse_version(client, serial);
+                turn_away(client, serial, PTL_E_VERSION);
                 return;
         }
         if (ptl_server_msg_decode(packet, size, &msg) || msg.type != PTL_SM_HELLO) {
@@ -103,12 +111,17 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
                 return;
         }
         trace_message(client, "->", &msg);
+        if (client->server->is_short && !may_use_reserve(client, &msg.hello)) {
+                turn_away(client, msg.serial, PTL_E_QUOTA);
+                return;
+        }
         r = admit(client, &msg.hello, passport);
         if (r) {
                 client_answer(client, msg.serial, r); /* it may ask again when others have left */
                 return;
         }
-        client->only_looks = client->server->n_tasks >= client->server->quota.tasks;
+        client->only_looks =
+                client->server->is_short || client->server->n_tasks >= client->server->quota.tasks;
         memcpy(client->command, msg.hello.command, sizeof client->command);
         client_promote(client);
         welcome(client, msg.serial);

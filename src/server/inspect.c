@@ -138,7 +138,7 @@ void inspect_trace(struct client *client, const struct ptl_server_msg *msg)
             (!client_has_room_for_descriptor(client) || !client_has_room_for_descriptor(task)))
                 r = PTL_E_QUOTA;
         if (!r)
-                r = make_ends(ends);
+                r = client->server->is_short ? -EMFILE : make_ends(ends);
         if (r) {
                 client_answer(client, msg->serial, r);
                 return;

@@ -85,6 +85,8 @@ int introduce(struct client *asker, struct client *other, struct descriptor **re
         /* Check ... */
         if (!client_has_room_for_descriptor(asker) || !client_has_room_for_descriptor(other))
                 return PTL_E_QUOTA;
+        if (asker->server->is_short)
+                return -EMFILE;
         if (!find(asker, other)) {
                 fresh = calloc(1, sizeof *fresh);
                 if (!fresh)

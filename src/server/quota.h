@@ -14,6 +14,7 @@ enum {
         QUOTA_LOOK_UPS = 1024, /* PORTOLAND_MAX_LOOKUPS: waiting, of one task */
         QUOTA_WATCHES = 64,    /* PORTOLAND_MAX_WATCHES: of one task */
         QUOTA_LOOKERS = 4,     /* beyond QUOTA_TASKS: who only looks can see who uses it up */
+        QUOTA_RESERVE = 4,     /* descriptors, for them too: a connection, its process, and its start time */
         QUOTA_LISTS = 16,      /* under way at once, of one task */
         QUOTA_GREETINGS = 64,  /* connections that have not said HELLO; the oldest makes way */
         QUOTA_OUTPUT_BYTES = 1 << 20, /* that a client has not taken, beside its socket's buffer */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { OWN_DESCRIPTORS = 6 }; /* standard ones, listener, epoll set, signals */
+enum { OWN_DESCRIPTORS = 6 + QUOTA_RESERVE }; /* standard ones, listener, epoll set, signals */
 
 static void handle_publish(struct client *client, const struct ptl_server_msg *msg, int *fd)
 {
@@ -101,7 +101,8 @@ static bool is_refused(struct client *client, const struct ptl_server_msg *msg)
 
         if (!client->only_looks || !wants_more)
                 return false;
-        client->only_looks = client->server->n_tasks > client->server->quota.tasks;
+        client->only_looks =
+                client->server->is_short || client->server->n_tasks > client->server->quota.tasks;
         if (client->only_looks)
                 client_answer(client, msg->serial, PTL_E_QUOTA);
         return client->only_looks;

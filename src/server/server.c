@@ -4,6 +4,7 @@
 #include "server/server.h"
 #include "server/client.h"
 #include "server/identity.h"
+#include "server/reserve.h"
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -51,42 +52,72 @@ static void resume_accepting(struct server *server)
 }
 
 /* The one that has been silent the longest makes way, so silence cannot lock others out. It is heard first:
- * where many come at once, as after a restart, it has spoken and nobody had time for it. */
-static void make_room_to_greet(struct server *server)
+ * where many come at once, as after a restart, it has spoken and nobody had time for it. False: all have
+ * spoken. */
+static bool dismiss_oldest(struct server *server)
 {
-        size_t n_greeting = server->n_clients - server->n_tasks;
         struct client *oldest = list_first(&server->greeting, struct client, in_state);
 
-        if (n_greeting >= QUOTA_GREETINGS && oldest) {
-                client_hear(oldest);
-                if (oldest->state == CLIENT_GREETING)
-                        client_expel(oldest);
-                client_bury_doomed(server);
-        }
+        if (!oldest)
+                return false;
+        client_hear(oldest);
+        if (oldest->state == CLIENT_GREETING)
+                client_expel(oldest);
+        client_bury_doomed(server);
+        return true;
+}
+
+static bool is_shortage(int r) { return r == -EMFILE || r == -ENFILE; }
+
+/* Whoever knocks next may be one that only looks, to see who has the descriptors. */
+static bool make_room_to_accept(struct server *server)
+{
+        return reserve_open(server) || dismiss_oldest(server);
+}
+
+static int accept_next(struct server *server)
+{
+        int fd = listener_accept(&server->listener);
+
+        if (is_shortage(fd) && make_room_to_accept(server))
+                fd = listener_accept(&server->listener);
+        return fd;
+}
+
+static int take_in(struct server *server, int fd)
+{
+        int r = client_new(server, fd);
+
+        if (is_shortage(r) && make_room_to_accept(server))
+                r = client_new(server, fd);
+        return r;
 }
 
 /* Return: 0, -EAGAIN (nobody knocks), -errno (of the environment). */
 static int accept_one(struct server *server)
 {
-        int fd = listener_accept(&server->listener), r;
+        int fd = accept_next(server), r;
 
         if (fd < 0)
                 return fd == -ECONNABORTED || fd == -EINTR ? 0 : fd;
-        make_room_to_greet(server);
-        r = client_new(server, fd);
+        if (server->n_clients - server->n_tasks >= QUOTA_GREETINGS)
+                (void)dismiss_oldest(server);
+        r = take_in(server, fd);
         if (r)
                 ptl_close(fd);
-        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -ENOSPC ? r : 0;
+        return r == -ENOMEM || is_shortage(r) || r == -ENOSPC ? r : 0;
 }
 
 static void run_listener(struct source *source, uint32_t events)
 {
         struct server *server = PTL_CONTAINER(source, struct server, listener_source);
-        int r = 0;
+        int n = 0, r;
 
         (void)events;
-        for (int i = 0; i < QUOTA_ROUND_ACCEPTS && r == 0; i++)
+        /* Without a descriptor accept() does not say that nobody knocks: then one an event, which does. */
+        do
                 r = accept_one(server);
+        while (r == 0 && !server->is_short && ++n < QUOTA_ROUND_ACCEPTS);
         if (r && r != -EAGAIN)
                 pause_accepting(server);
 }
@@ -145,7 +176,11 @@ static int init_sources(struct server *server, int listening)
         if (server->signals < 0)
                 return server->signals;
         r = server_source_add(server, server->signals, EPOLLIN, &server->signal_source);
-        return r ? r : server_source_add(server, listening, EPOLLIN, &server->listener_source);
+        if (r == 0)
+                r = server_source_add(server, listening, EPOLLIN, &server->listener_source);
+        if (r == 0)
+                reserve_init(server);
+        return r;
 }
 
 int server_init(struct server *server, struct listener *listener)
@@ -157,6 +192,7 @@ int server_init(struct server *server, struct listener *listener)
                                   .started_at = ptl_now(),
                                   .epoll = -EBADF,
                                   .signals = -EBADF,
+                                  .reserve = {[0 ... QUOTA_RESERVE - 1] = -EBADF},
                                   .listener.socket = -EBADF,
                                   .listener_source.run = run_listener,
                                   .signal_source.run = run_signal};
@@ -196,6 +232,7 @@ void server_fini(struct server *server)
         map_fini(&server->names);
         map_fini(&server->introductions);
         server->listener.socket = ptl_close(server->listener.socket);
+        reserve_fini(server);
         server->signals = ptl_close(server->signals);
         server->epoll = ptl_close(server->epoll);
 }
@@ -289,6 +326,7 @@ static int round_of_events(struct server *server)
         run_timers(server);
         client_bury_doomed(server);
         client_free_buried(server);
+        reserve_fill(server);
         return 0;
 }
 

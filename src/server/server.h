@@ -28,6 +28,8 @@ struct server {
         struct source listener_source, signal_source;
         int epoll;
         int signals;
+        int reserve[QUOTA_RESERVE]; /* reserve.h */
+        bool is_short;              /* of descriptors: the reserve is open */
         struct ptl_identity identity;
 
         struct list greeting; /* clients without HELLO, the oldest first */

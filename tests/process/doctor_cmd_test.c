@@ -179,6 +179,54 @@ TEST(who_holds_the_most_of_the_servers_descriptors_is_named_when_they_run_out)
         raw_stop(server);
 }
 
+/* Else it is told that there is no room. */
+static bool is_welcome(struct raw *raw)
+{
+        struct ptl_server_msg hello = {
+                .type = PTL_SM_HELLO,
+                .hello = {.protocol = PTL_SERVER_PROTOCOL, .command = "raw"},
+        };
+
+        raw_send(raw, hello);
+        CHECK(raw_receive(raw));
+        if (raw->msg.type != PTL_SM_WELCOME)
+                CHECK_EQ(raw->msg.result.outcome, PTL_E_QUOTA);
+        return raw->msg.type == PTL_SM_WELCOME;
+}
+
+/* Tasks as many as there can be, and then some who knock in vain: before the doctor's turn. */
+TEST(who_holds_the_servers_descriptors_is_named_though_none_is_left)
+{
+        enum { LIMIT = 32 };
+        const char *const argv[] = {"--socket", tst_private_server(), NULL};
+        struct raw raws[LIMIT], late[LIMIT];
+        pid_t server = fork();
+        int n = 0, fd;
+
+        CHECK(server >= 0);
+        if (server == 0) {
+                CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, LIMIT}) == 0);
+                raw_exec(argv);
+        }
+        CHECK(tst_wait_until((fd = raw_try_connect(argv[1])) >= 0, RAW_MS));
+        close(fd);
+        do
+                raws[n] = raw_connect();
+        while (is_welcome(&raws[n]) && ++n < LIMIT);
+        CHECK(n > 2 && n < LIMIT);
+        raw_close(&raws[n]);
+        for (int i = 0; i < LIMIT; i++)
+                late[i] = raw_connect();
+        CHECK(finds("server_descriptors", "problem", getpid()));
+        CHECK_EQ(WEXITSTATUS(r.status), 1);
+        for (int i = 0; i < LIMIT; i++)
+                raw_close(&late[i]);
+        while (n)
+                raw_close(&raws[--n]);
+        CHECK(tst_wait_until(finds("server_descriptors", "ok", 0), RAW_MS));
+        raw_stop(server);
+}
+
 TEST(who_takes_nothing_from_the_server_is_named)
 {
         pid_t server = start_server("PORTOLAND_MAX_NAMES", "5000");

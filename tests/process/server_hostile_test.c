@@ -229,15 +229,103 @@ static pid_t poor_server(rlim_t limit, uid_t uid)
         return pid;
 }
 
-TEST(without_descriptors_the_server_lets_clients_wait_and_does_not_spin)
+/* 0: WELCOME. */
+static int greet(struct raw *raw, uint64_t features)
 {
-        pid_t pid = poor_server(32, geteuid());
-        struct raw crowd[24], late;
+        struct ptl_server_msg hello = {
+                .type = PTL_SM_HELLO,
+                .hello = {.protocol = PTL_SERVER_PROTOCOL, .features = features, .command = "raw"},
+        };
+        uint32_t serial = raw_send(raw, hello);
+
+        CHECK(raw_receive(raw));
+        CHECK_EQ(raw->msg.serial, serial);
+        if (raw->msg.type == PTL_SM_WELCOME)
+                return 0;
+        CHECK_EQ(raw->msg.type, PTL_SM_RESULT);
+        return raw->msg.result.outcome;
+}
+
+enum { ROOM = 4, PLENTY = 64 }; /* in a full server: tasks beside the first */
+
+/* Descriptors that count against a limit: those that a process inherited may have numbers beyond it. */
+static rlim_t descriptors_below(pid_t pid, int limit)
+{
+        char path[64];
+        rlim_t n = 0;
+
+        for (int fd = 0; fd < limit; fd++) {
+                snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+                n += readlink(path, &(char){0}, 1) >= 0;
+        }
+        return n;
+}
+
+/* One task, and room for ROOM more: with these it has no descriptor left but its reserve. */
+static pid_t narrow_server(struct raw *ret_first)
+{
+        enum { BUSY = 6 + 4 + 2 }; /* its own, the reserve, a task's */
+        pid_t pid = poor_server(PLENTY, geteuid());
+        struct rlimit limit;
+
+        *ret_first = raw_task();
+        CHECK(tst_wait_until(raw_status(ret_first).descriptors == BUSY, RAW_MS));
+        limit.rlim_cur = limit.rlim_max = descriptors_below(pid, PLENTY) + 2 * ROOM;
+        CHECK(prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0);
+        return pid;
+}
+
+static void fill_up(struct raw *crowd)
+{
+        for (int i = 0; i < ROOM; i++)
+                crowd[i] = raw_task();
+}
+
+TEST(without_descriptors_who_greets_is_told_so_and_who_only_looks_is_let_in)
+{
+        struct raw first, crowd[ROOM], silent[ROOM], late, looker;
+        pid_t pid = narrow_server(&first);
+
+        fill_up(crowd);
+        for (int i = 0; i < ROOM; i++) /* more than the reserve can hold */
+                silent[i] = raw_connect();
+        late = raw_connect();
+        CHECK_EQ(greet(&late, 0), PTL_E_QUOTA);
+        raw_expect_end(&late);
+        looker = raw_connect();
+        CHECK_EQ(greet(&looker, PTL_SM_LOOKS), 0);
+        CHECK_EQ(raw_status(&looker).tasks, 1 + ROOM + 1);
+        raw_expect_result(&looker, raw_ask_publish(&looker, "x"), PTL_E_QUOTA);
+        raw_publish(&first, "y"); /* who is in is served */
+        raw_expect_result(&looker, raw_ask_look_up(&looker, "y", false), PTL_E_QUOTA);
+        raw_expect_result(&crowd[0], raw_ask_look_up(&crowd[0], "y", false), -EMFILE);
+        for (int i = 0; i < ROOM; i++)
+                raw_close(&silent[i]);
+        raw_close(&crowd[1]);
+        raw_close(&crowd[2]);
+        raw_close(&looker);
+        CHECK(tst_wait_until(raw_status(&first).tasks == ROOM - 1, RAW_MS));
+        raw_expect(&crowd[0], PTL_SM_FOUND, raw_ask_look_up(&crowd[0], "y", false));
+        late = raw_task();
+        raw_close(&late);
+        raw_close(&crowd[0]);
+        raw_close(&crowd[3]);
+        raw_close(&first);
+        raw_stop(pid);
+}
+
+TEST(while_its_reserve_is_used_the_server_lets_clients_wait_and_does_not_spin)
+{
+        struct raw first, crowd[ROOM], lookers[2], late;
+        pid_t pid = narrow_server(&first);
         int64_t start;
         long ticks;
 
-        for (int i = 0; i < 24; i++)
-                crowd[i] = raw_connect();
+        fill_up(crowd);
+        for (int i = 0; i < 2; i++) {
+                lookers[i] = raw_connect();
+                CHECK_EQ(greet(&lookers[i], PTL_SM_LOOKS), 0);
+        }
         late = raw_connect();
         raw_send(&late, (struct ptl_server_msg){.type = PTL_SM_HELLO,
                                                 .hello.protocol = PTL_SERVER_PROTOCOL});
@@ -245,11 +333,42 @@ TEST(without_descriptors_the_server_lets_clients_wait_and_does_not_spin)
         start = tst_now_ms();
         CHECK(poll(&(struct pollfd){late.socket, POLLIN, 0}, 1, 500) == 0);
         CHECK((proc_ticks(pid) - ticks) * 1000 / sysconf(_SC_CLK_TCK) < (tst_now_ms() - start) / 2);
-        for (int i = 0; i < 24; i++)
+        for (int i = 0; i < ROOM; i++)
                 raw_close(&crowd[i]);
         CHECK(raw_receive(&late));
         CHECK_EQ(late.msg.type, PTL_SM_WELCOME);
+        for (int i = 0; i < 2; i++)
+                raw_close(&lookers[i]);
         raw_close(&late);
+        raw_close(&first);
+        raw_stop(pid);
+}
+
+/* Their user is neither root nor the server's: the reserve is not for them. */
+TEST(the_reserve_is_for_root_and_the_servers_user)
+{
+        struct raw first, crowd[ROOM], looker;
+        pid_t pid, child;
+        int status;
+
+        if (geteuid() != 0)
+                SKIP("only root can be another user");
+        pid = narrow_server(&first);
+        fill_up(crowd);
+        CHECK(chmod(getenv("PORTOLAN_SOCKET"), 0666) == 0);
+        child = fork();
+        if (child == 0) {
+                CHECK(setuid(12345) == 0);
+                looker = raw_connect();
+                CHECK_EQ(greet(&looker, PTL_SM_LOOKS), PTL_E_QUOTA);
+                raw_expect_end(&looker);
+                _exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK_EQ(status, 0);
+        for (int i = 0; i < ROOM; i++)
+                raw_close(&crowd[i]);
+        raw_close(&first);
         raw_stop(pid);
 }
 
