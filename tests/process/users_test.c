@@ -5,12 +5,17 @@
  * A host publishes a port and answers each request with the identity that it saw; a guest visits
  * it. Each goes to its place (another user, name spaces of its own) before its first call. Only
  * root can make these places: elsewhere the cases are skipped.
+ *
+ *   USERS_ROUNDS   visits of each guest: six requests, of all sizes and with regions (1)
  */
 #include "roles.h"
 #include "sanitizer.h"
 #include "server_raw.h"
 #include <sched.h>
 #include <sys/mount.h>
+#if defined(__x86_64__)
+#include "filter.h"
+#endif
 
 enum { HOSTS_UID = 12345, GUESTS_UID = 12346, LARGE = 3 << 20 };
 
@@ -82,6 +87,36 @@ static void enter_pids(void)
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
+/* Of the file systems that programs find everywhere a MiB, of the kernel what SECURITY.md lists, of the machine
+ * nothing else, as in a container that somebody drew tight. */
+static void enter_next_to_nothing(void)
+{
+        leave_mounts();
+        CHECK(unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0);
+        enter_pids();
+        cover("/dev/shm", "size=1m");
+        cover("/proc", "size=64k");
+}
+
+static void confine(void)
+{
+#if defined(__x86_64__)
+        confine_to_library();
+#endif
+}
+
+static void enter_hosts_nothing(void)
+{
+        enter_next_to_nothing();
+        be_user(HOSTS_UID);
+}
+
+static void enter_guests_nothing(void)
+{
+        enter_next_to_nothing();
+        be_user(GUESTS_UID);
+}
+
 static const struct place {
         const char *name;
         void (*enter)(void);
@@ -93,6 +128,8 @@ static const struct place {
         {"no /dev/shm",        enter_no_shm     },
         {"no /proc",           enter_no_proc    },
         {"PIDs of its own",    enter_pids       },
+        {"host's nothing",     enter_hosts_nothing },
+        {"guest's nothing",    enter_guests_nothing},
 };
 
 /* Goes there and says the PID that others see. */
@@ -103,6 +140,8 @@ static void enter(const char *name)
                         places[i].enter();
         if (getpid() != 1)
                 peer_say(NULL, "%d", (int)getpid());
+        if (strstr(name, "nothing"))
+                confine();
 }
 
 /* ---- hosts and guests ---- */
@@ -180,8 +219,7 @@ static void ask_with_region(ptl_port host, uint32_t how)
                 ptl_region_free(item.region);
 }
 
-/* In the ring, in a block, in memory of its own, and by reference. */
-static struct ptl_identity visit(ptl_port host)
+static struct ptl_identity visit_once(ptl_port host)
 {
         static unsigned char data[LARGE];
         static const size_t sizes[] = {0, 32, 100000, LARGE};
@@ -193,6 +231,17 @@ static struct ptl_identity visit(ptl_port host)
         }
         ask_with_region(host, PTL_REGION_VOLATILE);
         ask_with_region(host, PTL_REGION_ISOLATED);
+        return seen;
+}
+
+/* In the ring, in a block, in memory of its own, and by reference. */
+static struct ptl_identity visit(ptl_port host)
+{
+        const char *s = getenv("USERS_ROUNDS");
+        struct ptl_identity seen = visit_once(host);
+
+        for (int i = s ? atoi(s) : 1; i > 1; i--)
+                CHECK_EQ(visit_once(host).pid, seen.pid);
         return seen;
 }
 
@@ -422,6 +471,27 @@ API_TEST(a_server_without_proc_knows_no_start_times_and_all_else)
         CHECK_EQ(seen.start_time, 0);
         OK(ptl_task_identity(&me));
         CHECK_EQ(me.start_time, 0);
+        end_host(&host);
+        raw_stop(server);
+}
+
+/* Each is seen with its own user's identity, and the PID that the server has for it. */
+API_TEST(two_users_who_have_next_to_nothing_meet)
+{
+        struct peer host, guest;
+        pid_t server, hosts_pid, guests_pid;
+
+        need_no_sanitizer("a sanitizer reads /proc and makes system calls of its own");
+        need(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS);
+        server = start_server();
+        hosts_pid = start_host(&host, "host's nothing");
+        peer_start(&guest, "guest", "guest's nothing", NULL);
+        guests_pid = (pid_t)peer_hear_number(&guest);
+        CHECK_EQ(peer_hear_number(&guest), hosts_pid);
+        peer_hear(&guest, "12345 12445");
+        CHECK_EQ(peer_hear_number(&guest), guests_pid);
+        peer_hear(&guest, "12346 12446");
+        peer_end(&guest);
         end_host(&host);
         raw_stop(server);
 }
