@@ -10,6 +10,8 @@
  */
 #define _GNU_SOURCE
 #include "link_raw.h"
+#include "proc.h"
+#include "sanitizer.h"
 
 /* ---- one lie each ---- */
 
@@ -536,15 +538,27 @@ static void forget_replies(struct link_raw *l)
         link_raw_consume(l);
 }
 
+/* The tables that a peer can make grow end with its link (SECURITY.md). A sanitizer keeps what is freed. */
+static void check_memory(long before_kib)
+{
+        enum { BOUND_KIB = 64 << 10 };
+        long grown = proc_resident_kib(patient.pid) - before_kib;
+
+        fprintf(stderr, "# the victim has %ld KiB more than at its first link\n", grown);
+        CHECK(HAS_SANITIZER || grown < BOUND_KIB);
+}
+
 /* As many as are asked for take as long as they take. */
 TEST_TIMES(whatever_stands_in_an_outbox_harms_its_owner_only, 1000)
 {
         uint64_t mutations = number_from("HOSTILE_MUTATIONS", 4000), links = 0;
+        long memory;
 
         seed = number_from("HOSTILE_SEED", (uint64_t)time(NULL));
         fprintf(stderr, "# HOSTILE_SEED=%ju HOSTILE_MUTATIONS=%ju\n", (uintmax_t)seed,
                 (uintmax_t)mutations);
         start_victim();
+        memory = proc_resident_kib(patient.pid);
         while (mutations) {
                 struct link_raw l = link_raw_open();
 
@@ -554,5 +568,7 @@ TEST_TIMES(whatever_stands_in_an_outbox_harms_its_owner_only, 1000)
                 if (++links % 64 == 0)
                         check_victim();
         }
+        check_victim();
+        check_memory(memory);
         end_victim();
 }
