@@ -34,6 +34,7 @@ enum ptl_right {
         PTL_RIGHT_SEND_ONCE = 4,
         PTL_RIGHT_SET = 8,
         PTL_RIGHT_DEAD = 16,
+        PTL_RIGHT_ASKED = 32, /* in ptl_right_type() and ptl_right_names() only: PTL_NOTIFY_DEAD_NAME was asked for */
 };
 
 #define PTL_LIMIT_MESSAGES_DEFAULT 256u
@@ -73,7 +74,9 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_port_new(ptl_port *ret_port,
  *
  * Queued messages are destroyed with the rights they carry (their senders' send-once rights report
  * it). Holders of send rights get dead names. If the name also carried send rights it becomes a dead
- * name here too. Threads waiting on the port return PTL_E_DEAD.
+ * name here too. Threads waiting on the port return PTL_E_DEAD. Where the receive right was asked for
+ * (PTL_NOTIFY_PORT_DESTROYED, portolan/right.h) it is sent there instead: the port lives on, and its
+ * queue, names and holders stay as they are.
  *
  * Return: 0, PTL_E_NAME, PTL_E_RIGHT (no receive right), PTL_E_FORKED.
  */
@@ -124,7 +127,8 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_port_get_status(ptl_port port, struct ptl_port
 
 /**
  * ptl_right_make_send - add a send right to a port one receives from
- * @port: a name with the receive right; it gains one user reference of a send right
+ * @port: a name with the receive right; it gains one user reference of a send right, and its make-send
+ *        count one
  *
  * Return: 0, PTL_E_NAME, PTL_E_RIGHT, PTL_E_QUOTA (65,535 references), PTL_E_FORKED.
  */
@@ -152,8 +156,10 @@ PTL_PUBLIC int ptl_right_release(ptl_port port);
  * @port:   a name with a send or send-once right
  * @notify: a name with the receive right: where PTL_NOTIFY_DEAD_NAME is put
  *
- * One request a name; a new one replaces the old, PTL_NULL cancels. If @port is a dead name already
- * the notification is queued at once. A notification ignores the queue limit of @notify.
+ * One request a name; a new one replaces the old, PTL_NULL cancels, and neither tells anybody. If @port
+ * is a dead name already the notification is queued at once. If the name ends first (its last reference is
+ * released or moved, its send-once right is used) PTL_NOTIFY_PORT_DELETED is queued instead. Notifications
+ * ignore the queue limit of @notify. ptl_right_request() is the same with a send-once right, and swaps.
  *
  * Return: 0, PTL_E_NAME, PTL_E_RIGHT, PTL_E_FORKED, -ENOMEM.
  */

@@ -10,6 +10,7 @@
 #include <portolan/outcome.h>
 #include <portolan/port.h>
 #include <portolan/region.h>
+#include <portolan/right.h>
 #include <portolan/task.h>
 #include <portolan/types.h>
 #include <portolan/version.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/table.c - see table.h */
 #include "base/table.h"
+#include <errno.h>
+#include <portolan/outcome.h>
 
 void ptl_table_init(struct ptl_table *table, size_t element_size, uint32_t limit)
 {
@@ -53,4 +55,33 @@ uint32_t ptl_table_take_fresh(struct ptl_table *table)
                 return 0;
         table->used++;
         return table->fresh++;
+}
+
+/* All up to @index exist; those below it become free, the lowest to be given out first. */
+static int take_beyond(struct ptl_table *table, uint32_t index)
+{
+        if (!ptl_table_ensure(table, index))
+                return -ENOMEM;
+        table->used += index - table->fresh + 1;
+        for (uint32_t i = index; i-- > table->fresh;)
+                ptl_table_give(table, i);
+        table->fresh = index + 1;
+        return 0;
+}
+
+int ptl_table_take_at(struct ptl_table *table, uint32_t index)
+{
+        uint32_t *at = &table->free;
+
+        if (index == 0 || index >= table->limit)
+                return PTL_E_QUOTA;
+        if (index >= table->fresh)
+                return take_beyond(table, index);
+        while (*at && *at != index)
+                at = ptl_table_at(table, *at);
+        if (!*at)
+                return PTL_E_EXISTS;
+        *at = *(uint32_t *)ptl_table_at(table, index);
+        table->used++;
+        return 0;
 }

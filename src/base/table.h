@@ -62,6 +62,10 @@ static inline void ptl_table_give(struct ptl_table *table, uint32_t index)
         table->used--;
 }
 
+/* Takes element @index, which then is as with ptl_table_take(). 0, PTL_E_EXISTS (it is not free), PTL_E_QUOTA (beyond
+ * the limit), -ENOMEM. Looks through the free list; what lies between is made, too. */
+int ptl_table_take_at(struct ptl_table *table, uint32_t index);
+
 bool ptl_table_extend(struct ptl_table *table, uint32_t index);
 
 /* Makes @index exist though it was not taken (tables whose indices another side chooses). */

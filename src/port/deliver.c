@@ -279,7 +279,7 @@ static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
         if (ptl_frame_body(f->body, f->length, &body, sizeof body))
                 return lie(peer);
         /* A ticket's low half is the port's name here, so finding it is one look. */
-        r = ptl_receiver_of(peer->space, (ptl_port)body.ticket);
+        r = ptl_receiver_anywhere(peer->space, (ptl_port)body.ticket);
         if (r && (!ptl_receiver_ticket(r) || ptl_receiver_ticket(r) != body.ticket))
                 r = NULL;
         return ptl_grant_claim(peer, f->head.right, r) ? lie(peer) : 0;

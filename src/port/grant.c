@@ -9,6 +9,7 @@
 #include "port/peer.h"
 #include "port/grant_inline.h"
 #include "port/receiver.h"
+#include "port/senders.h"
 
 /* The words that say how much was taken are reserved a page at a time. */
 static bool reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed)
@@ -48,10 +49,11 @@ static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
         g->limit_messages = receiver ? receiver->limit_messages : 0;
         g->limit_units = receiver ? receiver->limit_units : 0;
         g->peer = peer;
-        if (receiver)
-                ptl_grant_attach(g, receiver);
-        else
-                g->receiver = NULL;
+        g->receiver = NULL;
+        if (!receiver)
+                return;
+        ptl_grant_attach(g, receiver);
+        ptl_senders_add(peer->space, receiver);
 }
 
 static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver)
@@ -131,6 +133,8 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *
         g->generation = (uint16_t)ptl_right_generation(right);
         start(g, peer, index | PTL_RIGHT_CLAIMED, receiver);
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
+        if (receiver)
+                ptl_receiver_entry(peer->space, receiver)->made++;
         ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
         return 0;
@@ -148,16 +152,31 @@ static void leave_orphans(struct ptl_grant *g)
         g->serial++;
 }
 
+void ptl_grant_revoke(struct ptl_grant *g)
+{
+        if (--g->references)
+                return;
+        if (g->kind == PTL_GRANT_SEND && g->receiver)
+                ptl_senders_undo(g->peer->space, g->receiver);
+        ptl_grant_free(g);
+}
+
 void ptl_grant_release(struct ptl_grant *g, uint32_t count)
 {
+        struct ptl_space *space = g->peer->space;
+        struct ptl_receiver *r = g->receiver;
+        bool was_send = g->kind == PTL_GRANT_SEND;
+
         if (count < g->references) {
                 g->references -= count;
                 return;
         }
         leave_orphans(g);
-        if (g->kind == PTL_GRANT_ONCE && g->receiver)
-                ptl_notify(g->peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
         ptl_grant_free(g);
+        if (r && was_send)
+                ptl_senders_gone(space, r);
+        else if (r)
+                ptl_notify(space, r->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
 }
 
 void ptl_grant_mark(struct ptl_grant *g, unsigned mark)

@@ -148,6 +148,9 @@ static inline uint64_t ptl_orphan_cost(uint32_t messages, uint32_t units)
         return (uint64_t)messages * 24 + units; /* a cell, and the bytes */
 }
 
+/* Takes back a reference that was granted with a message which is not sent after all. */
+void ptl_grant_revoke(struct ptl_grant *grant);
+
 /* Gives back @count references; the last frees it. */
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
 

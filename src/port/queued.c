@@ -2,6 +2,7 @@
 /* port/queued.c - messages between arrival and release (receiver.h) */
 #include "port/receiver.h"
 #include "port/regions.h"
+#include "port/senders.h"
 #include <string.h>
 
 enum { CELL = PTL_QUEUED_CELL, CELLS_KEPT = 128 };
@@ -56,10 +57,12 @@ static void bytes_free(struct ptl_queued *q)
 /* A send right to a port of ours comes home. */
 static ptl_port own_send(struct ptl_space *space, ptl_port port)
 {
-        struct ptl_entry *e = ptl_space_entry(space, port);
+        struct ptl_receiver *r = ptl_receiver_anywhere(space, port);
+        struct ptl_entry *e = r ? ptl_receiver_entry(space, r) : NULL;
 
-        if (!e || !(e->rights & PTL_RIGHT_RECEIVE))
+        if (!e)
                 return PTL_NULL;
+        e->senders--; /* the one in the message is the name's now */
         e->rights |= PTL_RIGHT_SEND;
         if (e->references < PTL_REFERENCES_MAX)
                 e->references++;
@@ -109,8 +112,10 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
         case PTL_CARRY_ONCE:
                 return hide(peer->space, ptl_held_once(peer, c->right));
         case PTL_CARRY_BACK_SEND:
-                if (g && g->receiver && g->kind == PTL_GRANT_SEND)
+                if (g && g->receiver && g->kind == PTL_GRANT_SEND) {
                         f = (struct ptl_frame_right){.what = PTL_CARRY_OWN, .right = g->receiver->name};
+                        ptl_senders_add(peer->space, g->receiver);
+                }
                 return f;
         case PTL_CARRY_BACK_ONCE:
                 if (!g || g->kind != PTL_GRANT_ONCE)
@@ -136,12 +141,14 @@ static ptl_port enter_right(struct ptl_space *space, const struct ptl_frame_righ
         case PTL_CARRY_OWN:
                 return own_send(space, c->right);
         case PTL_CARRY_OWN_ONCE:
-                r = ptl_receiver_of(space, c->right);
+                r = ptl_receiver_anywhere(space, c->right);
                 if (r)
                         ptl_receiver_entry(space, r)->onces--; /* it was counted while under way */
                 return r ? ptl_once_insert(space, r) : PTL_NULL;
         case PTL_CARRY_HELD:
                 return held_again(space, c->right);
+        case PTL_CARRY_RECEIVE:
+                return ptl_receiver_arrive(space, c->right);
         default:
                 return PTL_NULL;
         }
@@ -154,22 +161,61 @@ static ptl_port enter_carried(struct ptl_space *space, const struct ptl_frame_ri
         return name ? name : ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
 }
 
-static void discard_rights(struct ptl_space *space, struct ptl_queued *q)
+/* A reference that was under way is given up: no name gets it, not even one that has all it can count. */
+static void discard_held(struct ptl_space *space, ptl_port name)
 {
-        for (unsigned i = 0; i < q->n_rights; i++) {
-                ptl_port name = enter_carried(space, &q->carried[i]);
-                struct ptl_entry *e = ptl_space_entry(space, name);
+        struct ptl_entry *e = ptl_space_hidden(space, name);
+        bool full = e && e->references == PTL_REFERENCES_MAX;
 
-                if (e)
-                        ptl_right_drop(space, e, 1);
+        if (!e)
+                return;
+        (void)held_again(space, name);
+        if (!full)
+                ptl_right_drop(space, e, 1);
+}
+
+static void discard_right(struct ptl_space *space, const struct ptl_frame_right *c)
+{
+        struct ptl_receiver *r = ptl_receiver_anywhere(space, c->right);
+
+        switch (c->what) {
+        case PTL_CARRY_OWN:
+                if (r)
+                        ptl_senders_gone(space, r);
+                break;
+        case PTL_CARRY_OWN_ONCE:
+                ptl_once_unused(space, c->right);
+                break;
+        case PTL_CARRY_HELD:
+                discard_held(space, c->right);
+                break;
+        case PTL_CARRY_RECEIVE:
+                ptl_receiver_doom(space, c->right);
+                break;
+        default:
+                break;
         }
 }
 
-/* The reply right as a name; PTL_NULL: none, or its port is dead. */
-static ptl_port enter_reply(struct ptl_queued *q)
+static void discard_rights(struct ptl_space *space, struct ptl_queued *q)
 {
-        if (!q->reply || !q->peer)
+        for (unsigned i = 0; i < q->n_rights; i++)
+                discard_right(space, &q->carried[i]);
+}
+
+/* The reply right as a name; PTL_NULL: none, or its port is dead. */
+static ptl_port enter_reply(struct ptl_space *space, struct ptl_queued *q)
+{
+        struct ptl_entry *e;
+
+        if (!q->reply)
+                return PTL_NULL;
+        if (!q->peer) {
+                e = ptl_space_entry(space, q->reply);
+                if (e)
+                        e->transit = 0;
                 return q->reply;
+        }
         if (PTL_UNLIKELY(ptl_link_state(&q->peer->link) == PTL_LINK_DEAD))
                 return PTL_NULL;
         return ptl_held_once(q->peer, q->reply);
@@ -178,7 +224,7 @@ static ptl_port enter_reply(struct ptl_queued *q)
 void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
 {
         if (!q->opened) {
-                ptl_port reply = enter_reply(q);
+                ptl_port reply = enter_reply(space, q);
                 struct ptl_entry *e = ptl_space_entry(space, reply);
 
                 if (e)
@@ -211,7 +257,9 @@ static void open_rights(struct ptl_space *space, struct ptl_queued *q)
                 struct ptl_entry *e = ptl_space_entry(space, name);
 
                 items[i].port = name;
-                items[i].disposition = e ? e->rights & ~(unsigned)PTL_RIGHT_RECEIVE : 0;
+                items[i].disposition = c.what == PTL_CARRY_RECEIVE && name == c.right ? PTL_RIGHT_RECEIVE
+                                       : e ? e->rights & ~(unsigned)PTL_RIGHT_RECEIVE
+                                           : 0;
         }
 }
 
@@ -222,7 +270,7 @@ void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port por
                 .data = q->data,
                 .size = q->size,
                 .port = port,
-                .reply = enter_reply(q),
+                .reply = enter_reply(space, q),
                 .kind = q->kind,
                 .in_place = q->bytes == PTL_BYTES_BLOCK || q->bytes == PTL_BYTES_HOLD || q->in_place,
                 .sender = q->peer ? &q->peer->link.identity : NULL,

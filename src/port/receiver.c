@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/receiver.c - see receiver.h: queues and sets */
 #include "port/receiver.h"
+#include "port/request.h"
+#include "port/senders.h"
 #include <string.h>
 
 uint32_t ptl_limit_units(uint64_t bytes)
@@ -132,6 +134,7 @@ static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
                 space->counters.destroyed++;
                 if (q->grant)
                         (void)grant_of(q);
+                ptl_notify(space, q->notify, PTL_NOTIFY_SEND_ONCE, 0, NULL); /* it was left, and never taken */
                 ptl_queued_free(space, q);
                 q = next;
         }
@@ -162,23 +165,44 @@ static void more_free(struct ptl_receiver_more *more)
         free(more);
 }
 
+/* The name of a port that dies: send rights of our own become a dead name. */
+static void end_name(struct ptl_space *space, struct ptl_entry *e)
+{
+        e->rights &= (uint8_t)~PTL_RIGHT_RECEIVE;
+        e->flags &= (uint8_t)~PTL_ENTRY_MAILED;
+        e->receiver = NULL;
+        if (e->rights) {
+                ptl_right_kill(space, e);
+                return;
+        }
+        ptl_name_ends(space, e);
+        ptl_space_remove(space, e);
+}
+
+/* Send-once rights that its requests held are destroyed unused. */
+static void end_requests(struct ptl_space *space, struct ptl_receiver *r)
+{
+        if (!r->more)
+                return;
+        ptl_request_fire(space, &r->more->no_senders, PTL_NOTIFY_SEND_ONCE, 0);
+        ptl_request_fire(space, &r->more->port_destroyed, PTL_NOTIFY_SEND_ONCE, 0);
+}
+
 void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
 {
-        struct ptl_entry *e = ptl_space_entry(space, r->name);
+        struct ptl_entry *e = ptl_receiver_entry(space, r);
         bool has_onces = e->onces > 0;
 
         if (ptl_receiver_set(r))
                 ptl_set_leave(r);
-        e->rights &= (uint8_t)~PTL_RIGHT_RECEIVE;
-        e->receiver = NULL;
-        if (e->rights) /* send rights of our own become a dead name */
-                ptl_right_kill(space, e);
-        else
-                ptl_space_remove(space, e);
+        end_requests(space, r);
+        end_name(space, e);
         empty_queue(space, r);
         kill_grants(r);
-        if (has_onces)
+        if (has_onces) {
                 kill_onces(space, r->name);
+                ptl_requests_forget(space, r->name);
+        }
         space->internal -= r->internal;
         space->ready(space, r);
         more_free(r->more);
@@ -212,8 +236,8 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
         if (q->local_counted) {
                 struct ptl_entry *e = ptl_receiver_entry(space, r);
 
-                e->taken++;
-                e->taken_units += q->units;
+                e->own--;
+                e->own_units -= q->units;
                 space->room(space); /* a sender of this task may wait for it */
         }
         if (q->grant) {
@@ -222,6 +246,8 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
                 if (g)
                         ptl_grant_taken(g, q->units);
         }
+        if (q->grant || q->local_counted)
+                ptl_senders_check(space, r); /* this message may have held the last one */
         return q;
 }
 
@@ -274,23 +300,29 @@ void ptl_set_leave(struct ptl_receiver *r)
         m->set = NULL;
 }
 
-bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
-                const char *text)
+struct ptl_queued *ptl_notification_new(struct ptl_space *space, uint32_t kind, uint32_t value, const char *text)
 {
-        struct ptl_receiver *r = ptl_receiver_of(space, notify);
         struct ptl_notification body = {.value = value};
-        struct ptl_queued *q;
+        struct ptl_queued *q = ptl_queued_new(space, sizeof body);
 
-        if (!r)
-                return false;
-        q = ptl_queued_new(space, sizeof body);
         if (!q)
-                return false;
+                return NULL;
         if (text)
                 strncpy(body.text, text, sizeof body.text - 1);
         memcpy(q->data, &body, sizeof body);
         q->size = sizeof body;
         q->kind = kind;
+        return q;
+}
+
+bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
+                const char *text)
+{
+        struct ptl_receiver *r = ptl_receiver_anywhere(space, notify);
+        struct ptl_queued *q = r ? ptl_notification_new(space, kind, value, text) : NULL;
+
+        if (!q)
+                return false;
         ptl_receiver_put(space, r, q);
         return true;
 }

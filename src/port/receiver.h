@@ -23,6 +23,7 @@ enum {
         PTL_CARRY_OWN = 100, /* a send right to a port of ours, by the port's name */
         PTL_CARRY_OWN_ONCE,  /* a send-once right to a port of ours, by the port's name */
         PTL_CARRY_HELD,      /* a right to another task's port, by name, counted in `transit` */
+        PTL_CARRY_RECEIVE,   /* the receive right of a port of ours, by the port's name (port/mailed.c) */
 };
 
 /* A message that has arrived and is not released: in a queue, or in the program's hands. */
@@ -101,6 +102,10 @@ struct ptl_receiver_more {
         struct ptl_receiver *set_next, *set_previous;
         uint64_t ticket; /* claims must show it; 0: not published */
         int descriptor, poll; /* of ptl_descriptor(): eventfd and epoll set, or -EBADF */
+        ptl_port no_senders, port_destroyed; /* requests (port/request.h) */
+        uint32_t sync;          /* no_senders: not before the make-send count is this */
+        uint64_t sequence_base; /* `received` when the sequence number was 0 */
+        struct ptl_receiver *mailed_to; /* whose queue the receive right lies in; of space->doomed: the next */
 };
 
 /* What only this task's own use of the port counts, and its limit in bytes, is in its entry. */
@@ -202,8 +207,34 @@ static inline unsigned ptl_receiver_rights_shown(const struct ptl_entry *entry)
         return hidden ? entry->rights & ~(unsigned)PTL_RIGHT_RECEIVE : entry->rights;
 }
 
+/* The port that the entry is this task's name of, also while its receive right is in a message; or NULL. */
+static inline struct ptl_receiver *ptl_entry_receiver(const struct ptl_entry *e)
+{
+        return e->rights & PTL_RIGHT_RECEIVE || e->flags & PTL_ENTRY_MAILED ? e->receiver : NULL;
+}
+
+/* ... by a name that the library has kept; PTL_NULL has none. */
+static inline struct ptl_receiver *ptl_receiver_anywhere(const struct ptl_space *space, ptl_port name)
+{
+        struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
+
+        return e && e->generation == name >> PTL_NAME_INDEX_BITS ? ptl_entry_receiver(e) : NULL;
+}
+
 /* Destroys the port: queue, grants, membership; the entry loses the receive right. */
 void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* --- a receive right in a message (port/mailed.c) --- */
+
+/* Sends the receive right to who asked for it, instead of destroying the port; false: nobody has, or it
+ * cannot be (no memory, a circle): nothing happened. */
+bool ptl_receiver_mail(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* It is received: under the name it had, or PTL_NULL. */
+ptl_port ptl_receiver_arrive(struct ptl_space *space, ptl_port name);
+
+/* Its message is destroyed, and so the port. */
+void ptl_receiver_doom(struct ptl_space *space, ptl_port name);
 
 /* Puts a message at the end of the queue (consumed) and says so (space->ready). */
 void ptl_receiver_put(struct ptl_space *space, struct ptl_receiver *receiver, struct ptl_queued *q);
@@ -217,7 +248,10 @@ struct ptl_receiver *ptl_set_pick(struct ptl_set *set);
 PTL_MUST_CHECK int ptl_set_join(struct ptl_set *set, struct ptl_receiver *receiver);
 void ptl_set_leave(struct ptl_receiver *receiver);
 
-/* Queues a notification of the library (PTL_NOTIFY_*); false: @notify is no port, or no memory. */
+/* A notification of the library (PTL_NOTIFY_*), not queued yet; NULL: no memory. */
+struct ptl_queued *ptl_notification_new(struct ptl_space *space, uint32_t kind, uint32_t value, const char *text);
+
+/* Queues one; false: @notify is no port, or no memory. */
 bool ptl_notify(struct ptl_space *space, ptl_port notify, uint32_t kind, uint32_t value,
                 const char *text);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/right.c - user references of send, send-once and dead rights */
 #include "port/receiver.h"
+#include "port/request.h"
+#include "port/senders.h"
 
 /* A remote right is given back by a frame; until that is written its entry stays. */
 static void give_back(struct ptl_entry *e)
@@ -16,7 +18,7 @@ static void give_back(struct ptl_entry *e)
 
 void ptl_once_unused(struct ptl_space *space, ptl_port port)
 {
-        struct ptl_receiver *r = ptl_receiver_of(space, port);
+        struct ptl_receiver *r = ptl_receiver_anywhere(space, port);
 
         if (!r)
                 return;
@@ -36,9 +38,17 @@ ptl_port ptl_once_insert(struct ptl_space *space, struct ptl_receiver *receiver)
         return name;
 }
 
+/* The last send right that a port's own name carried. */
+static void drop_own(struct ptl_space *space, struct ptl_entry *e)
+{
+        e->rights &= (uint8_t)~PTL_RIGHT_SEND;
+        if (!e->rights) /* the receive right is in a message, the entry is kept for it */
+                ptl_name_ends(space, e);
+        ptl_senders_check(space, e->receiver);
+}
+
 void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count)
 {
-        unsigned counted = PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD;
         bool local_once = e->rights & PTL_RIGHT_SEND_ONCE && !e->peer;
 
         if (count < e->references) {
@@ -46,15 +56,17 @@ void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count
                 return;
         }
         e->references = 0;
+        if (ptl_entry_receiver(e)) {
+                drop_own(space, e);
+                return;
+        }
+        ptl_name_ends(space, e);
         if (e->peer && e->transit) { /* the rest is under way to this task itself */
                 e->under_way = e->rights;
                 e->rights = 0;
                 return;
         }
-        e->rights &= (uint8_t)~counted;
-        if (e->rights) /* it is our own port: the receive right stays */
-                return;
-        e->notify_dead = PTL_NULL;
+        e->rights = 0;
         if (e->peer && ptl_link_state(&e->peer->link) != PTL_LINK_DEAD) {
                 give_back(e);
                 return;
@@ -70,11 +82,9 @@ void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count
 
 void ptl_right_kill(struct ptl_space *space, struct ptl_entry *e)
 {
-        ptl_port name = ptl_entry_name(e), notify = e->notify_dead;
-
         e->rights = PTL_RIGHT_DEAD;
-        e->notify_dead = PTL_NULL;
-        if (!notify || !ptl_notify(space, notify, PTL_NOTIFY_DEAD_NAME, name, NULL))
+        e->flags &= (uint8_t)~PTL_ENTRY_ASKED;
+        if (!ptl_request_fire(space, &e->notify_dead, PTL_NOTIFY_DEAD_NAME, ptl_entry_name(e)))
                 return;
         if (e->references < PTL_REFERENCES_MAX) /* the notification carries one (Mach's rule, M-28) */
                 e->references++;

@@ -33,6 +33,23 @@ int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights
         return 0;
 }
 
+int ptl_space_choose(struct ptl_space *space, ptl_port name)
+{
+        uint32_t index = ptl_name_index(name);
+        struct ptl_entry *spare = space->spare;
+        int r;
+
+        space->spare = NULL;
+        if (spare)
+                ptl_table_give(&space->entries, spare->index);
+        r = ptl_table_take_at(&space->entries, index);
+        if (r)
+                return r;
+        space->spare = ptl_table_at(&space->entries, index);
+        ptl_entry_clear(space->spare, index, name >> PTL_NAME_INDEX_BITS);
+        return 0;
+}
+
 void ptl_space_fork(struct ptl_space *space, bool quiet)
 {
         struct ptl_table *t = &space->entries;
@@ -64,6 +81,8 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
                 space->n_cells = 0;
         }
         space->lefts = NULL;
+        space->doomed = NULL;
+        space->reaping = false;
         space->pending = 0;
         memset(&space->counters, 0, sizeof space->counters);
         space->lock = (struct ptl_lock){0};

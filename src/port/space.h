@@ -31,6 +31,8 @@ enum ptl_entry_flags {
         PTL_ENTRY_LEFT = 8,    /* a message is left with the port */
         PTL_ENTRY_CLAIM = 16,  /* a claim: its CLAIM frame is still to be written */
         PTL_ENTRY_UNCONFIRMED = 32, /* a claim: the taken word may be that of its index's earlier right */
+        PTL_ENTRY_MAILED = 64,  /* this task's port, whose receive right is in a message (port/mailed.c) */
+        PTL_ENTRY_ASKED = 128,  /* send-once: `notify_dead` is set, so that its use is told: the long way */
 };
 
 struct ptl_entry {
@@ -48,14 +50,21 @@ struct ptl_entry {
         union {
                 struct ptl_receiver *receiver;
                 struct ptl_set *set;
-                struct { /* of a right to another task's port */
+                struct { /* of a right to another task's port; local once: is it still in its message? */
                         uint16_t transit;  /* references in messages of this task to itself */
                         uint8_t under_way; /* no other references: the rights to have them back with */
                 };
         };
-        /* What was sent through this right, and what the receiver has taken of it; receive: of this
-         * task's own sends. */
-        uint32_t sent, sent_units, taken, taken_units;
+        union {
+                struct { /* what was sent through this right, and what the receiver has taken of it */
+                        uint32_t sent, sent_units, taken, taken_units;
+                };
+                struct { /* receive */
+                        uint32_t own, own_units; /* queued messages of this task's own sends */
+                        uint32_t made;           /* make-send count */
+                        uint32_t senders; /* other send rights than the name's own (docs/protocol/counting.md) */
+                };
+        };
         union {
                 struct {
                         uint32_t limit_messages, limit_units;
@@ -78,6 +87,8 @@ struct ptl_space {
         uint32_t n_cells;
         struct ptl_peer *peers; /* all linked tasks */
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
+        struct ptl_receiver *doomed; /* mailed ports whose message was destroyed: to be destroyed in turn */
+        bool reaping;                /* somebody up the stack does that */
         struct ptl_task_statistics counters;
         uint32_t epoch;    /* counts starts of the task: what is of another is not touched */
         uint32_t pending;  /* peers to whom something is to be written (port/control.c) */
@@ -88,6 +99,8 @@ struct ptl_space {
         void (*room)(struct ptl_space *space);
         /* ... when a link was found open by a sender: it is to be looked at. */
         void (*opened)(struct ptl_space *space, struct ptl_peer *peer);
+        /* Does the name server give out rights to this port? */
+        bool (*published)(struct ptl_space *space, const struct ptl_receiver *receiver);
         /* ... when something waits for room that did not when the leader went to sleep. */
         void (*rethink)(struct ptl_space *space);
 };
@@ -170,6 +183,9 @@ static inline ptl_port ptl_space_insert(struct ptl_space *space, unsigned rights
                 *ret_entry = e;
         return ptl_entry_name(e);
 }
+
+/* The next name given out is @name. 0, PTL_E_EXISTS, PTL_E_QUOTA (no name can be like that), -ENOMEM. */
+PTL_MUST_CHECK int ptl_space_choose(struct ptl_space *space, ptl_port name);
 
 /* The name is dead from now on; the entry is free. */
 static inline void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)

@@ -2,6 +2,8 @@
 /* task/carry.c - see carry.h */
 #include "task/carry.h"
 #include "port/regions.h"
+#include "port/request.h"
+#include "port/senders.h"
 
 /* What right a disposition needs. */
 static unsigned needs(uint32_t disposition)
@@ -103,10 +105,10 @@ static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
         struct ptl_entry *e = ptl_space_entry(&task->space, item->port);
         bool once = item->disposition == PTL_MAKE_SEND_ONCE || item->disposition == PTL_MOVE_SEND_ONCE;
 
-        if (e->rights & PTL_RIGHT_RECEIVE)
+        if (ptl_entry_receiver(e))
                 return grant(peer, e->receiver, f, once);
         if (e->rights & PTL_RIGHT_SEND_ONCE && !e->peer) { /* a send-once right to our own port */
-                struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
+                struct ptl_receiver *r = ptl_receiver_anywhere(&task->space, e->remote);
 
                 if (r)
                         return grant(peer, r, f, true); /* its count goes with ptl_carry_commit() */
@@ -125,8 +127,8 @@ void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *right
                 bool granted = rights[i].what == PTL_CARRY_SEND || rights[i].what == PTL_CARRY_ONCE;
                 struct ptl_grant *g = granted ? ptl_grant_find(peer, rights[i].right) : NULL;
 
-                if (g && --g->references == 0)
-                        ptl_grant_free(g);
+                if (g)
+                        ptl_grant_revoke(g);
         }
 }
 
@@ -147,8 +149,9 @@ static void forget_once(struct ptl_task *task, struct ptl_entry *e)
 {
         struct ptl_peer *peer = e->peer;
 
+        ptl_name_ends(&task->space, e);
         if (!peer) {
-                struct ptl_receiver *r = ptl_receiver_of(&task->space, e->remote);
+                struct ptl_receiver *r = ptl_receiver_anywhere(&task->space, e->remote);
 
                 if (r)
                         ptl_receiver_entry(&task->space, r)->onces--;
@@ -165,6 +168,8 @@ void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct
         for (size_t i = 0; i < out->n_rights; i++) {
                 struct ptl_entry *e = ptl_space_entry(&task->space, out->rights[i].port);
 
+                if (e && out->rights[i].disposition == PTL_MAKE_SEND)
+                        e->made++;
                 if (!e || !is_move(&out->rights[i]))
                         continue;
                 if (e->rights & PTL_RIGHT_SEND_ONCE)
@@ -195,9 +200,12 @@ static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry
         if (how == PTL_MAKE_SEND_ONCE) {
                 f.what = PTL_CARRY_OWN_ONCE;
                 e->onces++;
-        } else if (how == PTL_MOVE_SEND) {
-                ptl_right_drop(space, e, 1);
+                return f;
         }
+        ptl_senders_add(space, e->receiver); /* C2: before the name's own goes */
+        e->made += how == PTL_MAKE_SEND;
+        if (how == PTL_MOVE_SEND)
+                ptl_right_drop(space, e, 1);
         return f;
 }
 
@@ -208,7 +216,7 @@ static struct ptl_frame_right take_local(struct ptl_space *space, const struct p
 
         if (!e)
                 return f;
-        if (e->rights & PTL_RIGHT_RECEIVE)
+        if (ptl_entry_receiver(e))
                 return take_own(space, e, item->disposition);
         if (e->rights & PTL_RIGHT_DEAD) {
                 if (is_move(item))
@@ -218,6 +226,7 @@ static struct ptl_frame_right take_local(struct ptl_space *space, const struct p
         if (e->peer)
                 return take_held(space, e, is_move(item));
         f = (struct ptl_frame_right){.what = PTL_CARRY_OWN_ONCE, .right = e->remote};
+        ptl_name_ends(space, e);
         ptl_space_remove(space, e);
         return f;
 }

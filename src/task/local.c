@@ -2,15 +2,13 @@
 /* task/local.c - see local.h */
 #include "task/local.h"
 #include "port/regions.h"
+#include "port/request.h"
 #include "task/carry.h"
 #include <string.h>
 
 static bool local_fits(const struct ptl_receiver *r, const struct ptl_entry *own, uint32_t units)
 {
-        uint32_t queued = own->sent - own->taken;
-
-        return queued < r->limit_messages &&
-               (!queued || own->sent_units - own->taken_units + units <= r->limit_units);
+        return own->own < r->limit_messages && (!own->own || own->own_units + units <= r->limit_units);
 }
 
 /* Room for what the message carries, before anything is taken from the sender. */
@@ -91,6 +89,8 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
         if (!r && s->reply_port) {
                 q->reply = ptl_once_insert(&task->space, ptl_receiver_of(&task->space, s->reply_port));
                 s->minted = q->reply;
+                if (q->reply) /* a name that nobody was given */
+                        ptl_space_entry(&task->space, q->reply)->transit = 1;
                 r = q->reply ? 0 : PTL_E_QUOTA;
         }
         if (!r && s->extras)
@@ -130,8 +130,8 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool on
                 return r;
         if (!once) {
                 q->local_counted = true;
-                own->sent++;
-                own->sent_units += units;
+                own->own++;
+                own->own_units += units;
         }
         if (left) {
                 receiver->left = q->left = true;
@@ -143,12 +143,13 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool on
 
 int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
 {
-        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, e->remote);
+        struct ptl_receiver *receiver = ptl_receiver_anywhere(&task->space, e->remote);
         uint32_t index = e->index;
         int r;
 
         if (!e->remote) { /* a caller of this task that gave up: its late reply is destroyed */
                 task->space.counters.destroyed++;
+                ptl_name_ends(&task->space, e);
                 ptl_space_remove(&task->space, e);
                 return 0;
         }
@@ -158,6 +159,8 @@ int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_s
         if (r)
                 return r;
         ptl_receiver_entry(&task->space, receiver)->onces--;
-        ptl_space_remove(&task->space, ptl_table_at(&task->space.entries, index));
+        e = ptl_table_at(&task->space.entries, index);
+        ptl_name_ends(&task->space, e);
+        ptl_space_remove(&task->space, e);
         return 0;
 }

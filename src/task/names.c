@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/names.c - publish, look up, watch (portolan/name.h) */
 #include "port/regions.h"
+#include "port/senders.h"
 #include "shm/outbox.h"
 #include "task/relink.h"
 #include "task/task.h"
@@ -111,7 +112,7 @@ static int publish(struct ptl_task *task, const char *name, const struct ptl_sm_
                 free(p);
                 return r;
         }
-        if (body->kind == PTL_SM_KIND_PORT && !ptl_receiver_of(&task->space, (ptl_port)body->ticket)) {
+        if (body->kind == PTL_SM_KIND_PORT && !ptl_receiver_anywhere(&task->space, (ptl_port)body->ticket)) {
                 ptl_names_of_port_end(task, body->ticket); /* another thread freed it meanwhile */
                 return PTL_E_NAME;
         }
@@ -165,7 +166,10 @@ int ptl_name_withdraw(const char *name)
 {
         struct ptl_request request = {.msg = {.type = PTL_SM_WITHDRAW}, .fd = -EBADF};
         struct ptl_published **at, *p;
+        struct ptl_receiver *receiver;
         struct ptl_task *task;
+        ptl_port port;
+        bool is_port;
         int r = enter(&task, name, false);
 
         if (r)
@@ -174,12 +178,29 @@ int ptl_name_withdraw(const char *name)
         p = *at;
         if (!p)
                 return leave(task, PTL_E_NOT_FOUND);
+        is_port = p->body.kind == PTL_SM_KIND_PORT;
+        port = (ptl_port)p->body.ticket;
         *at = p->next; /* first: a server that comes back must not be told of it again */
         ptl_close(p->fd);
         free(p);
         set_name(&request.msg, name);
         r = ask_result(task, &request);
+        receiver = is_port ? ptl_receiver_anywhere(&task->space, port) : NULL;
+        if (receiver && receiver->more->no_senders) { /* the server held a send right */
+                ptl_wait_catch_up(task); /* claims of what it gave out before are to be counted */
+                ptl_senders_check(&task->space, receiver);
+        }
         return leave(task, r == PTL_E_NOT_FOUND ? 0 : r);
+}
+
+bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver)
+{
+        const struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
+
+        for (const struct ptl_published *p = task->server.published; p; p = p->next)
+                if (p->body.kind == PTL_SM_KIND_PORT && p->body.ticket == ptl_receiver_ticket(receiver))
+                        return true;
+        return false;
 }
 
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket)
@@ -206,16 +227,17 @@ void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket)
 
 static int found_own(struct ptl_task *task, const struct ptl_sm_found *found, ptl_port *ret_port)
 {
-        struct ptl_receiver *receiver = ptl_receiver_of(&task->space, (ptl_port)found->ticket);
+        struct ptl_receiver *receiver = ptl_receiver_anywhere(&task->space, (ptl_port)found->ticket);
         struct ptl_entry *e;
 
         if (!receiver || ptl_receiver_ticket(receiver) != found->ticket)
                 return PTL_E_NOT_FOUND;
-        e = ptl_space_entry(&task->space, receiver->name);
+        e = ptl_receiver_entry(&task->space, receiver);
         if (e->references == PTL_REFERENCES_MAX)
                 return PTL_E_QUOTA;
         e->rights |= PTL_RIGHT_SEND;
         e->references++;
+        e->made++;
         *ret_port = receiver->name;
         return 0;
 }

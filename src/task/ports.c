@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/ports.c - ports, rights and sets: the public calls (portolan/port.h) */
+#include "port/request.h"
 #include "task/task.h"
 #include <string.h>
 
@@ -47,16 +48,21 @@ int ptl_port_free(ptl_port port)
         if (r)
                 return r;
         r = ptl_receiver_look(&task->space, port, &e);
-        if (!r) {
-                ptl_names_watch_end(task, port);
-                if (ptl_receiver_ticket(e->receiver)) /* those who claimed it already are to be told */
-                        ptl_wait_catch_up(task);
-                e = ptl_space_entry(&task->space, port);
-                if (ptl_receiver_ticket(e->receiver))
-                        ptl_names_of_port_end(task, ptl_receiver_ticket(e->receiver));
-                ptl_receiver_free(&task->space, e->receiver);
-        }
+        if (!r)
+                ptl_port_give_up(task, e);
         return leave(task, r);
+}
+
+void ptl_port_give_up(struct ptl_task *task, struct ptl_entry *e)
+{
+        if (ptl_receiver_mail(&task->space, e->receiver))
+                return;
+        ptl_names_watch_end(task, ptl_entry_name(e));
+        if (ptl_receiver_ticket(e->receiver)) { /* those who claimed it already are to be told */
+                ptl_wait_catch_up(task);
+                ptl_names_of_port_end(task, ptl_receiver_ticket(e->receiver));
+        }
+        ptl_receiver_free(&task->space, e->receiver);
 }
 
 int ptl_port_set_limit(ptl_port port, const struct ptl_port_options *options)
@@ -125,6 +131,7 @@ int ptl_right_make_send(ptl_port port)
         if (!r) {
                 e->rights |= PTL_RIGHT_SEND;
                 e->references++;
+                e->made++;
         }
         return leave(task, r);
 }
@@ -173,37 +180,42 @@ int ptl_right_notify_dead(ptl_port port, ptl_port notify)
         if (!r && notify)
                 r = ptl_receiver_look(&task->space, notify, &n);
         if (!r) {
-                e->notify_dead = notify;
+                ptl_port previous = ptl_request_dead(&task->space, e, notify ? n->receiver : NULL);
+
+                ptl_request_end(&task->space, previous, false);
                 if (e->rights & PTL_RIGHT_DEAD)
                         ptl_right_kill(&task->space, e); /* dead already: told at once */
         }
         return leave(task, r);
 }
 
+int ptl_set_make(struct ptl_space *space, ptl_port *ret_set)
+{
+        struct ptl_set *set = calloc(1, sizeof *set);
+        struct ptl_entry *e;
+
+        if (!set)
+                return -ENOMEM;
+        set->descriptor = set->poll = -EBADF;
+        set->name = ptl_space_insert(space, PTL_RIGHT_SET, &e);
+        if (!set->name) {
+                free(set);
+                return PTL_E_QUOTA;
+        }
+        e->set = set;
+        *ret_set = set->name;
+        return 0;
+}
+
 int ptl_set_new(ptl_port *ret_set)
 {
-        struct ptl_set *set;
         struct ptl_task *task;
-        struct ptl_entry *e;
         int r;
 
         if (!ret_set)
                 return PTL_E_INVALID;
         r = enter(&task);
-        if (r)
-                return r;
-        set = calloc(1, sizeof *set);
-        if (!set)
-                return leave(task, -ENOMEM);
-        set->descriptor = set->poll = -EBADF;
-        set->name = ptl_space_insert(&task->space, PTL_RIGHT_SET, &e);
-        if (!set->name) {
-                free(set);
-                return leave(task, PTL_E_QUOTA);
-        }
-        e->set = set;
-        *ret_set = set->name;
-        return leave(task, 0);
+        return r ? r : leave(task, ptl_set_make(&task->space, ret_set));
 }
 
 int ptl_set_free(ptl_port set)
@@ -215,18 +227,22 @@ int ptl_set_free(ptl_port set)
         if (r)
                 return r;
         r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &e);
-        if (!r) {
-                struct ptl_set *s = e->set;
-
-                while (s->members)
-                        ptl_set_leave(s->members);
-                ptl_space_remove(&task->space, e);
-                ptl_wait_forget_set(task, s);
-                ptl_close(s->descriptor);
-                ptl_close(s->poll);
-                free(s);
-        }
+        if (!r)
+                ptl_set_give_up(task, e);
         return leave(task, r);
+}
+
+void ptl_set_give_up(struct ptl_task *task, struct ptl_entry *e)
+{
+        struct ptl_set *s = e->set;
+
+        while (s->members)
+                ptl_set_leave(s->members);
+        ptl_space_remove(&task->space, e);
+        ptl_wait_forget_set(task, s);
+        ptl_close(s->descriptor);
+        ptl_close(s->poll);
+        free(s);
 }
 
 int ptl_set_add(ptl_port set, ptl_port port)

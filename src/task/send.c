@@ -3,6 +3,7 @@
 #include "task/send.h"
 #include "link/trace_frame.h"
 #include "port/regions.h"
+#include "port/request.h"
 #include "task/block.h"
 #include "task/carry.h"
 #include "task/left.h"
@@ -246,6 +247,7 @@ static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sendin
         }
         ptl_peer_ref(peer);
         if (e->rights & PTL_RIGHT_SEND_ONCE) {
+                ptl_name_ends(&task->space, e);
                 ptl_held_forget(peer, e->remote);
                 ptl_space_remove(&task->space, e);
                 ptl_peer_unref(peer);
@@ -311,7 +313,7 @@ static int attempt(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
                 return send_remote(task, e, s, bytes);
         if (e->rights & PTL_RIGHT_DEAD)
                 return PTL_E_DEAD;
-        if (e->rights & PTL_RIGHT_RECEIVE) {
+        if (ptl_entry_receiver(e)) {
                 r = ptl_local_send(task, e->receiver, false, s);
                 if (!r) {
                         task->space.counters.sent++;

@@ -203,6 +203,7 @@ static int start_locked(struct ptl_task *task)
         task->space.room = on_room;
         task->space.rethink = on_rethink;
         task->space.opened = on_opened;
+        task->space.published = ptl_names_has_port;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->space.epoch++;
         task->started = true;

@@ -54,6 +54,15 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer);
 
 /* ptl_name_publish() of any receiver, the library's own too; the lock is held, and let go meanwhile. */
 PTL_MUST_CHECK int ptl_name_publish_locked(struct ptl_task *task, const char *name, ptl_port port);
+/* The receive right or the set that @entry carries is given up (task/ports.c). */
+void ptl_port_give_up(struct ptl_task *task, struct ptl_entry *entry);
+void ptl_set_give_up(struct ptl_task *task, struct ptl_entry *entry);
+/* An empty set; 0, PTL_E_QUOTA, -ENOMEM. */
+PTL_MUST_CHECK int ptl_set_make(struct ptl_space *space, ptl_port *ret_set);
+
+/* Is the port published under a name? */
+bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver);
+
 /* A port is being freed: its published names are withdrawn (task/names.c). */
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket);
 /* ... and its watch ends. */

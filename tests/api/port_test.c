@@ -349,12 +349,13 @@ API_TEST(a_request_for_a_dead_name_can_be_cancelled)
         check_rights(p, PTL_RIGHT_DEAD, 1);
 }
 
-API_TEST(a_released_name_is_not_told_dead)
+API_TEST(a_released_name_is_told_deleted_and_not_dead)
 {
         ptl_port p = new_port(), n = new_port(), once = new_send_once(p);
 
         OK(ptl_right_notify_dead(once, n));
         OK(ptl_right_release(once));
+        CHECK_EQ(take_notification(n, PTL_NOTIFY_PORT_DELETED).value, once);
         OK(ptl_port_free(p));
         check_empty(n);
 }

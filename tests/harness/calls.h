@@ -165,6 +165,43 @@ static int calls_ref(ptl_port p) { return ptl_right_ref(p); }
 static int calls_release(ptl_port p) { return ptl_right_release(p); }
 static int calls_make(ptl_port p) { return ptl_right_make_send(p); }
 static int calls_set_free(ptl_port p) { return ptl_set_free(p); }
+static int calls_destroy(ptl_port p) { return ptl_right_destroy(p); }
+static int calls_grow(ptl_port p) { return ptl_right_change(p, PTL_RIGHT_SEND, 1); }
+static int calls_grow_dead(ptl_port p) { return ptl_right_change(p, PTL_RIGHT_DEAD, 1); }
+static int calls_type(ptl_port p) { return ptl_right_type(p, &(uint32_t){0}); }
+static int calls_counts(ptl_port p) { return ptl_port_get_counts(p, &(struct ptl_port_counts){.made = 0}); }
+static int calls_set_made(ptl_port p) { return ptl_port_set_made(p, 1); }
+static int calls_set_sequence(ptl_port p) { return ptl_port_set_sequence(p, 1); }
+
+static int calls_make_once(ptl_port p)
+{
+        ptl_port once;
+
+        return ptl_right_make_once(p, &once);
+}
+
+static int calls_members(ptl_port p)
+{
+        ptl_port *list = NULL;
+        size_t n;
+        int outcome = ptl_set_get_members(p, &list, &n);
+
+        free(list);
+        return outcome;
+}
+
+static int calls_ask_senders(ptl_port p) { return ptl_right_request(p, PTL_NOTIFY_NO_SENDERS, 9, calls_good, NULL); }
+static int calls_ask_dead(ptl_port p) { return ptl_right_request(p, PTL_NOTIFY_DEAD_NAME, 0, calls_good, NULL); }
+
+static int calls_ask_destroyed(ptl_port p)
+{
+        return ptl_right_request(p, PTL_NOTIFY_PORT_DESTROYED, 0, PTL_NULL, NULL);
+}
+
+static int calls_ask_for(ptl_port p)
+{
+        return p ? ptl_right_request(calls_good, PTL_NOTIFY_NO_SENDERS, 9, p, NULL) : PTL_E_NAME; /* PTL_NULL cancels */
+}
 
 static const struct calls_row {
         const char *name;
@@ -180,6 +217,19 @@ static const struct calls_row {
         {"right_release",                calls_release,          "NNNRFRF"},
         {"right_notify_dead of",         calls_notify_dead,      "NNNRFRF"},
         {"right_notify_dead at",         calls_notify_dead_at,   "NNNFRRR"},
+        {"right_change, send",           calls_grow,             "NNNRRRR"},
+        {"right_change, dead",           calls_grow_dead,        "NNNRRRF"},
+        {"right_destroy",                calls_destroy,          "NNNFFFF"},
+        {"right_type",                   calls_type,             "NNNFFFF"},
+        {"right_make_once",              calls_make_once,        "NNNFRRR"},
+        {"right_request, no senders",    calls_ask_senders,      "NNNFRRR"},
+        {"right_request, dead name",     calls_ask_dead,         "NNNFFRD"},
+        {"right_request, destroyed",     calls_ask_destroyed,    "NNNFRRR"},
+        {"right_request at",             calls_ask_for,          "NNNFFRD"},
+        {"port_get_counts",              calls_counts,           "NNNFRRR"},
+        {"port_set_made",                calls_set_made,         "NNNFRRR"},
+        {"port_set_sequence",            calls_set_sequence,     "NNNFRRR"},
+        {"set_get_members",              calls_members,          "NNNRRFR"},
         {"set_free",                     calls_set_free,         "NNNRRFR"},
         {"set_add to",                   calls_add_to,           "NNNRRFR"},
         {"set_add of",                   calls_add_port,         "NNNFRRR"},

@@ -188,6 +188,7 @@ PEER(writes)
         }
         write_last(echo, answers);
         OK(ptl_right_release(echo)); /* that takes nothing back, either */
+        CHECK_EQ(take_notification(n, PTL_NOTIFY_PORT_DELETED).value, echo);
         take(answers, "all came");
         check_empty(n);
         peer_say(NULL, "done");
