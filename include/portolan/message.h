@@ -57,7 +57,8 @@ struct ptl_region_item {
 #define PTL_KIND_NONE               0u
 #define PTL_NOTIFY_DEAD_NAME        0x80000001u /* value: the name, now a dead name with one more reference */
 #define PTL_NOTIFY_SEND_ONCE        0x80000002u /* a send-once right to this port was destroyed unused */
-#define PTL_NOTIFY_MESSAGE_ACCEPTED 0x80000003u /* value: the name; the message left with it was taken */
+#define PTL_NOTIFY_MESSAGE_ACCEPTED 0x80000003u /* value: the name; the message left with it was taken. PTL_NULL: the
+                                                   name was given up meanwhile */
 #define PTL_NOTIFY_NAME_ADDED       0x80000004u /* text: the name */
 #define PTL_NOTIFY_NAME_REMOVED     0x80000005u /* text: the name */
 #define PTL_NOTIFY_PORT_DELETED     0x80000006u /* value: a name that ended while its port may live on */
@@ -77,8 +78,9 @@ struct ptl_notification {
  * @data, @size:  borrowed; copied
  * @kind:         the program's, below 0x80000000; delivered as it is
  * @leave:        1: if the queue is full, leave the message with the port (one per right at a time)
- *                instead of waiting; @notify is told when it was taken, or its port died. A message
- *                that found room is sent as any other, and @notify hears nothing of it
+ *                instead of waiting; @notify is told when it was taken (PTL_NOTIFY_MESSAGE_ACCEPTED), or
+ *                that its port died with it (PTL_NOTIFY_SEND_ONCE), even if the right was given up meanwhile.
+ *                A message that found room is sent as any other, and @notify hears nothing of it
  * @reply:        a name with the receive right: the receiver gets a send-once right to it as its
  *                reply right. PTL_NULL: no reply wanted
  * @notify:       with @leave: a name with the receive right, or PTL_NULL

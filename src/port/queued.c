@@ -76,8 +76,7 @@ static ptl_port held_again(struct ptl_space *space, ptl_port name)
 
         if (!e)
                 return PTL_NULL;
-        if (e->peer)
-                e->transit--;
+        e->transit--;
         if (!e->rights) {
                 e->rights = e->under_way;
                 e->under_way = 0;

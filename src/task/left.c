@@ -5,7 +5,7 @@
 
 /* The message is on its way: it is the one that is left with this right. */
 void ptl_left_add(struct ptl_task *task, struct ptl_entry *e, struct ptl_left *left,
-                       ptl_port notify)
+                  ptl_port notify)
 {
         *left = (struct ptl_left){.next = task->space.lefts,
                                   .port = ptl_entry_name(e),
@@ -16,18 +16,36 @@ void ptl_left_add(struct ptl_task *task, struct ptl_entry *e, struct ptl_left *l
         ptl_wait_rethink(task); /* a leader that sleeps has not asked to be told */
 }
 
-/* A dead port takes nothing any more: the one who left a message with it hears of that too. */
-static bool was_taken(struct ptl_task *task, const struct ptl_left *left)
+/* The right is needed no more for the message; who gave it up meanwhile gives it back only now. */
+static void let_go(struct ptl_space *space, struct ptl_entry *e)
 {
-        struct ptl_entry *e = ptl_space_entry(&task->space, left->port);
-
-        if (!e || !(e->rights & PTL_RIGHT_SEND) || !e->peer)
-                return true;
-        ptl_window_refresh(e);
-        if ((int32_t)(e->taken - left->sequence) < 0)
-                return false;
         e->flags &= (uint8_t)~PTL_ENTRY_LEFT;
-        return true;
+        e->transit--;
+        if (e->rights || e->transit)
+                return;
+        e->rights = e->under_way;
+        e->under_way = 0;
+        e->references = 1;
+        ptl_right_drop(space, e, 1);
+}
+
+/* What is to be told of the message: PTL_KIND_NONE as long as it is neither taken nor destroyed. A
+ * dead port takes nothing any more: its message is destroyed with it. */
+static uint32_t fate(struct ptl_task *task, const struct ptl_left *left, ptl_port *ret_value)
+{
+        struct ptl_entry *e = ptl_space_hidden(&task->space, left->port);
+        bool dead = !e || !e->peer;
+
+        *ret_value = PTL_NULL;
+        if (!dead) {
+                ptl_window_refresh(e);
+                if ((int32_t)(e->taken - left->sequence) < 0)
+                        return PTL_KIND_NONE;
+                *ret_value = e->rights ? left->port : PTL_NULL;
+        }
+        if (e)
+                let_go(&task->space, e);
+        return dead ? PTL_NOTIFY_SEND_ONCE : PTL_NOTIFY_MESSAGE_ACCEPTED;
 }
 
 void ptl_left_check(struct ptl_task *task)
@@ -36,13 +54,15 @@ void ptl_left_check(struct ptl_task *task)
 
         while (*at) {
                 struct ptl_left *left = *at;
+                ptl_port value;
+                uint32_t told = fate(task, left, &value);
 
-                if (!was_taken(task, left)) {
+                if (told == PTL_KIND_NONE) {
                         at = &left->next;
                         continue;
                 }
                 *at = left->next;
-                ptl_notify(&task->space, left->notify, PTL_NOTIFY_MESSAGE_ACCEPTED, left->port, NULL);
+                ptl_notify(&task->space, left->notify, told, value, NULL);
                 free(left);
         }
 }

@@ -261,7 +261,6 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                        struct ptl_region *bytes)
 {
         uint32_t units = ptl_units(s->size);
-        ptl_port name = ptl_entry_name(e);
         struct ptl_left *left = NULL;
         int r;
 
@@ -285,14 +284,11 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                 free(left);
                 return r;
         }
+        if (PTL_UNLIKELY(left != NULL))
+                e->transit++; /* the message keeps the right, though the program give it up with it */
         commit(task, e, s, units);
-        if (PTL_UNLIKELY(left != NULL)) {
-                e = ptl_space_entry(&task->space, name);
-                if (e)
-                        ptl_left_add(task, e, left, s->notify);
-                else
-                        free(left);
-        }
+        if (PTL_UNLIKELY(left != NULL))
+                ptl_left_add(task, e, left, s->notify);
         return 0;
 }
 

@@ -323,14 +323,16 @@ API_TEST(a_message_can_be_left_without_notice)
 
 API_TEST(a_message_left_with_a_port_dies_with_it)
 {
-        ptl_port p = new_port_of(1, 0), q = new_port();
-        struct ptl_outgoing out = {.data = "left", .size = 5, .leave = 1, .reply = q};
+        ptl_port p = new_port_of(1, 0), q = new_port(), n = new_port();
+        struct ptl_outgoing out = {.data = "left", .size = 5, .leave = 1, .reply = q, .notify = n};
 
         put(p, "1");
         OK(ptl_send_message(p, &out, PTL_NOW));
         OK(ptl_port_free(p));
         take_notification(q, PTL_NOTIFY_SEND_ONCE);
         check_empty(q);
+        take_notification(n, PTL_NOTIFY_SEND_ONCE); /* M-54 */
+        check_empty(n);
 }
 
 /* ---- batches ---- */
