@@ -63,8 +63,8 @@ struct ptl_region_item {
 #define PTL_NOTIFY_NAME_REMOVED     0x80000005u /* text: the name */
 #define PTL_NOTIFY_PORT_DELETED     0x80000006u /* value: a name that ended while its port may live on */
 #define PTL_NOTIFY_NO_SENDERS       0x80000007u /* value: the make-send count when no send right was left */
-#define PTL_NOTIFY_PORT_DESTROYED   0x80000008u /* value: the name; the receive right comes with it */
-#define PTL_NOTIFY_CHILD            0x80000010u /* value: a child's task port (portolan/control.h) */
+#define PTL_NOTIFY_PORT_DESTROYED   0x80000008u /* value: the name then; the receive right comes with it */
+#define PTL_NOTIFY_CHILD            0x80000009u /* value: a child's task port (portolan/control.h) */
 
 /* The bytes of a notification. */
 struct ptl_notification {

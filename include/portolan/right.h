@@ -99,6 +99,24 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_right_change(ptl_port port, uint32_t right, in
 PTL_PUBLIC int ptl_right_destroy(ptl_port port);
 
 /**
+ * ptl_right_rename - give a right another name
+ * @old:  any name of this task; refused afterwards
+ * @name: that it is to have; bounds as in ptl_right_new()
+ *
+ * Requests, sets, queued messages and threads that wait to receive go on with the new name. A message that the
+ * program has, and a call of another thread that sends to @old meanwhile, know only the old one.
+ *
+ * Cost: looks at every entry of the table and every message in this task's queues.
+ * Return: 0, PTL_E_NAME and PTL_E_FORKED (@old), PTL_E_RIGHT (a name of the library's own),
+ *   PTL_E_INVALID  @name is outside of the bounds;
+ *   PTL_E_EXISTS   a name with the same low 20 bits as @name is in use (@old itself, too);
+ *   PTL_E_BUSY     the port is or was published, and its name is part of what the name server knows; or what
+ *                  is to be said of the right to its port's task cannot be written yet;
+ *   -ENOMEM.
+ */
+PTL_PUBLIC PTL_MUST_CHECK int ptl_right_rename(ptl_port old, ptl_port name);
+
+/**
  * ptl_right_type - what a name carries
  * @ret_type: filled on success: enum ptl_right flags, PTL_RIGHT_ASKED among them
  *

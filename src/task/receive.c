@@ -65,6 +65,22 @@ static bool message_check(struct ptl_task *task, struct ptl_waiter *waiter)
         return w->queued != NULL;
 }
 
+void ptl_receive_rename(struct ptl_task *task, const struct ptl_renaming *n)
+{
+        for (struct ptl_waiter *x = task->wait.waiters; x; x = x->next) {
+                struct message_wait *w = PTL_CONTAINER(x, struct message_wait, waiter);
+
+                if (x->kind != PTL_WAITS_MESSAGE)
+                        continue;
+                if (x->port == n->old)
+                        x->port = n->now;
+                if (w->from == n->old)
+                        w->from = n->now;
+                ptl_queued_rename(w->queued, n);
+                ptl_queued_rename(x->want.got, n);
+        }
+}
+
 /* Nothing is there, says who looked; if the task is to stay armed, look once more behind the arming. */
 static struct ptl_queued *look(struct ptl_task *task, struct ptl_want *want, ptl_port *ret_from)
 {

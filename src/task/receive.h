@@ -10,6 +10,14 @@ PTL_MUST_CHECK int ptl_receive_wanted(struct ptl_task *task, ptl_port port, stru
                                       ptl_time deadline, struct ptl_queued **ret_queued,
                                       ptl_port *ret_from);
 
+/* A right's name changes (task/rename.c): in a message that no program has yet, and with threads that wait
+ * for one. */
+struct ptl_renaming {
+        ptl_port old, now;
+};
+void ptl_queued_rename(struct ptl_queued *q, const struct ptl_renaming *renaming);
+void ptl_receive_rename(struct ptl_task *task, const struct ptl_renaming *renaming);
+
 /* Fills what the program sees. */
 void ptl_receive_open(struct ptl_task *task, struct ptl_queued *q, ptl_port from,
                       struct ptl_message *message);

@@ -173,6 +173,14 @@ static int calls_counts(ptl_port p) { return ptl_port_get_counts(p, &(struct ptl
 static int calls_set_made(ptl_port p) { return ptl_port_set_made(p, 1); }
 static int calls_set_sequence(ptl_port p) { return ptl_port_set_sequence(p, 1); }
 
+/* To a place that is taken: nothing changes. */
+static int calls_rename(ptl_port p)
+{
+        int outcome = ptl_right_rename(p, calls_good);
+
+        return outcome == PTL_E_EXISTS ? 0 : outcome;
+}
+
 static int calls_make_once(ptl_port p)
 {
         ptl_port once;
@@ -221,6 +229,7 @@ static const struct calls_row {
         {"right_change, dead",           calls_grow_dead,        "NNNRRRF"},
         {"right_destroy",                calls_destroy,          "NNNFFFF"},
         {"right_type",                   calls_type,             "NNNFFFF"},
+        {"right_rename",                 calls_rename,           "NNNFFFF"},
         {"right_make_once",              calls_make_once,        "NNNFRRR"},
         {"right_request, no senders",    calls_ask_senders,      "NNNFRRR"},
         {"right_request, dead name",     calls_ask_dead,         "NNNFFRD"},

@@ -49,20 +49,25 @@ static inline void take_unused(ptl_port notify)
         check_empty(notify);
 }
 
-/* The receive right of @port comes; under its own name. */
-static inline void take_destroyed(ptl_port notify, ptl_port port)
+/* The receive right of @port comes, which was called @then when it was given up. */
+static inline void take_destroyed_as(ptl_port notify, ptl_port then, ptl_port port)
 {
         struct ptl_message m = take_message(notify);
         struct ptl_notification n;
 
         CHECK_EQ(m.kind, PTL_NOTIFY_PORT_DESTROYED);
         memcpy(&n, m.data, sizeof n);
-        CHECK_EQ(n.value, port);
+        CHECK_EQ(n.value, then);
         CHECK_EQ(m.n_rights, 1);
         CHECK_EQ(m.rights[0].port, port);
         CHECK_EQ(m.rights[0].disposition, PTL_RIGHT_RECEIVE);
         ptl_message_release(&m);
         check_empty(notify);
+}
+
+static inline void take_destroyed(ptl_port notify, ptl_port port)
+{
+        take_destroyed_as(notify, port, port);
 }
 
 /* A message to @to with one right in it. */

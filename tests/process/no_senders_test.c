@@ -321,3 +321,28 @@ API_TEST(who_is_told_is_a_port_of_this_task)
         peer_hear(&peer, "done");
         peer_end(&peer);
 }
+
+API_TEST(m12_a_right_to_another_tasks_port_goes_on_under_another_name)
+{
+        enum { NAME = 0x0ab00000 | 700 };
+        ptl_port n = new_port(), home = new_send_port(), sink;
+        struct ptl_outgoing out = {.data = "left!", .size = 6, .leave = 1, .notify = n};
+        struct peer peer;
+
+        sink = start_sink(&peer, "sink", "1");
+        put(sink, "fills it");
+        OK(ptl_send_message(sink, &out, PTL_NOW));
+        put_right(home, sink, PTL_COPY_SEND);
+        ask(sink, PTL_NOTIFY_DEAD_NAME, 0, n);
+        OK(ptl_right_rename(sink, NAME));
+        check_no_name(sink);
+        CHECK_EQ(take_right(home), NAME);
+        check_rights(NAME, PTL_RIGHT_SEND, 2);
+        CHECK_EQ(look_up("sink"), NAME); /* still the same right */
+        sink_takes(&peer, 2);
+        CHECK_EQ(take_notification(n, PTL_NOTIFY_MESSAGE_ACCEPTED).value, NAME);
+        put(NAME, "goes on");
+        peer_kill(&peer);
+        take_dead_name(n, NAME);
+        check_rights(NAME, PTL_RIGHT_DEAD, 4);
+}

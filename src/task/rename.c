@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * task/rename.c - ptl_right_rename(): another name for a right, everywhere in this task
+ *
+ * No other task knows our names, but for the name in a published port's ticket, which is why that
+ * one keeps its name. Here they stand in entries, requests, messages that are not received, and
+ * with threads that wait: all is looked through, since nothing points back from a name to who has
+ * it.
+ */
+#include "port/request.h"
+#include "task/left.h"
+#include "task/receive.h"
+#include "task/task.h"
+
+static void change(ptl_port *at, const struct ptl_renaming *n)
+{
+        if (*at == n->old)
+                *at = n->now;
+}
+
+void ptl_queued_rename(struct ptl_queued *q, const struct ptl_renaming *n)
+{
+        if (!q || q->opened)
+                return;
+        change(&q->notify, n);
+        for (unsigned i = 0; i < q->n_rights; i++)
+                if (q->carried[i].what >= PTL_CARRY_OWN) /* the others are numbers of a peer's */
+                        change(&q->carried[i].right, n);
+}
+
+static void in_receiver(struct ptl_receiver *r, const struct ptl_renaming *n)
+{
+        change(&r->name, n);
+        if (r->more) {
+                change(&r->more->no_senders, n);
+                change(&r->more->port_destroyed, n);
+        }
+        for (struct ptl_queued *q = r->head; q; q = q->next)
+                ptl_queued_rename(q, n);
+}
+
+static void in_entries(struct ptl_space *space, const struct ptl_renaming *n)
+{
+        for (uint32_t i = 1; i < space->entries.fresh; i++) {
+                struct ptl_entry *e = ptl_table_at(&space->entries, i);
+                struct ptl_receiver *r = ptl_entry_receiver(e);
+
+                if (r)
+                        in_receiver(r, n);
+                if (!e->rights)
+                        continue;
+                change(&e->notify_dead, n);
+                if (e->rights == PTL_RIGHT_SEND_ONCE && !e->peer)
+                        change(&e->remote, n);
+        }
+}
+
+static void in_task(struct ptl_task *task, const struct ptl_renaming *n)
+{
+        for (struct ptl_left *l = task->space.lefts; l; l = l->next) {
+                change(&l->port, n);
+                change(&l->notify, n);
+        }
+        for (struct ptl_watch *w = task->server.watches; w; w = w->next)
+                change(&w->notify, n);
+        ptl_receive_rename(task, n);
+}
+
+/* May the name be another? Nothing may be on its way to a peer that says so by the entry's place.
+ */
+static int check(struct ptl_task *task, ptl_port old, struct ptl_entry **ret_entry)
+{
+        struct ptl_entry *e;
+        int r = ptl_space_look(&task->space, old, ~0u, &e);
+
+        if (r)
+                return r;
+        if (e->rights & PTL_RIGHT_RECEIVE && e->receiver->internal)
+                return PTL_E_RIGHT;
+        if (ptl_entry_receiver(e) && ptl_receiver_ticket(e->receiver))
+                return PTL_E_BUSY;
+        if (e->peer && e->flags & (PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE))
+                ptl_control_flush(e->peer);
+        if (e->flags & (PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE))
+                return PTL_E_BUSY;
+        *ret_entry = e;
+        return 0;
+}
+
+/* The entry takes its new place. */
+static void move(struct ptl_task *task, struct ptl_entry *e, struct ptl_renaming *n)
+{
+        struct ptl_entry *to = ptl_space_vacant(&task->space);
+        uint32_t index = to->index;
+        uint16_t generation = to->generation;
+
+        *to = *e;
+        to->index = index;
+        to->generation = generation;
+        n->now = ptl_entry_name(to);
+        if (to->peer)
+                ptl_held_at(to->peer, to->remote)->name = n->now;
+        if (to->rights & PTL_RIGHT_SET)
+                to->set->name = n->now;
+        ptl_space_remove(&task->space, e);
+}
+
+int ptl_right_rename(ptl_port old, ptl_port name)
+{
+        struct ptl_renaming n = {.old = old};
+        uint32_t index = ptl_name_index(name);
+        struct ptl_task *task;
+        struct ptl_entry *e;
+        int r;
+
+        if (index == 0 || index >= (1u << PTL_NAME_INDEX_BITS) - 1)
+                return PTL_E_INVALID;
+        r = ptl_task_enter(&task);
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        r = check(task, old, &e);
+        if (!r)
+                r = ptl_space_choose(&task->space, name);
+        if (!r) {
+                move(task, e, &n);
+                in_entries(&task->space, &n);
+                in_task(task, &n);
+        }
+        ptl_unlock(&task->space.lock);
+        return r;
+}
