@@ -540,6 +540,21 @@ static void ask_of_death(struct input *in)
         (void)!ptl_right_notify_dead(some_name(in), stage.main);
 }
 
+/* Who is told that nobody can send to it any more; what there is. */
+static void ask_of_senders(struct input *in)
+{
+        uint8_t way = byte(in);
+        ptl_port port = way & 1 ? stage.main : stage.second, previous = PTL_NULL;
+        struct ptl_port_counts counts;
+
+        if (ptl_right_request(port, PTL_NOTIFY_NO_SENDERS, way >> 2 & 3, way & 2 ? stage.main : PTL_NULL, &previous))
+                return;
+        if (previous)
+                (void)!ptl_right_release(previous);
+        MUST(ptl_port_get_counts(port, &counts) == 0);
+        MUST(!(counts.asked & 1) || counts.has_senders || counts.made < (way >> 2 & 3u));
+}
+
 static void new_second(void)
 {
         stage.second = new_port();
@@ -599,7 +614,7 @@ static void (*const steps[STEPS])(struct input *in) = {
         write_taken, write_pool, read_ring,    say_packet,  say_bytes, grow,       shut,
         receive,     release,    answer,       call_hers,   send_rich, send_batch, lend,
         pass_on,     give_up,    ask_of_death, free_second, set_limit, take_in,    honest,
-        starve,      crowd,      receive_run,
+        starve,      crowd,      receive_run, ask_of_senders,
 };
 
 /* ---- one input ---- */
@@ -668,8 +683,10 @@ static void end(uint8_t first)
         }
         while (ptl_right_release(stage.hers) == 0)
                 ;
+        MUST(ptl_right_request(stage.main, PTL_NOTIFY_NO_SENDERS, 0, PTL_NULL, NULL) == 0);
         drain(stage.main);
         end_second();
+        drain(stage.main);
         MUST(is_alone());
         check_honest();
 }

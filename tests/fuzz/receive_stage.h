@@ -273,6 +273,7 @@ struct census {
         int descriptors, maps;
         uint32_t names, queued, pending, honest_references;
         uint32_t honest[4]; /* rights of either side on that link */
+        uint32_t senders, onces; /* rights to the main port */
 };
 
 /* Without pipes: a sanitizer talks to its symbolizer by them. None of the stage's is far up, and
@@ -321,6 +322,7 @@ static inline struct census take_census(void)
 {
         const struct ptl_space *space = &stage.task->space;
         const struct ptl_peer *p = stage.honest.link;
+        const struct ptl_entry *e = ptl_space_entry(space, stage.main);
 
         return (struct census){
                 .descriptors = count_descriptors(),
@@ -330,6 +332,8 @@ static inline struct census take_census(void)
                 .pending = space->pending,
                 .honest_references = p->references,
                 .honest = {p->granted.used, p->claimed.used, p->held.used, p->claims.used},
+                .senders = e->senders,
+                .onces = e->onces,
         };
 }
 
@@ -337,9 +341,10 @@ static inline void print_census(const char *when, const struct census *c)
 {
         fprintf(stderr,
                 "# %s: %d descriptors, %d maps, %u names, %u queued, %u pending, %u references; "
-                "honest: %u %u %u %u\n",
+                "honest: %u %u %u %u; main: %u senders, %u once\n",
                 when, c->descriptors, c->maps, c->names, c->queued, c->pending,
-                c->honest_references, c->honest[0], c->honest[1], c->honest[2], c->honest[3]);
+                c->honest_references, c->honest[0], c->honest[1], c->honest[2], c->honest[3], c->senders,
+                c->onces);
 }
 
 static inline void check_census(const struct census *before)
