@@ -57,10 +57,12 @@ extern "C" {
  * be above 0 and below 1,048,575, the others are free. Choosing names beyond those in use costs
  *              memory for the names between (64 bytes each)
  *
- * A chosen name may be one that was used before: who still has it from then is not told apart.
+ * A chosen name may be one that was used before. The library takes nothing of then for it, a right in a
+ * message for instance; a program that still has the name from then does. If its place in the table was
+ * used before, this looks at every entry of the table and every message in this task's queues.
  *
  * Return: 0, PTL_E_INVALID (@inout_name NULL, another right, a name outside of these bounds),
- * PTL_E_EXISTS (a name with these low 20 bits is in use, or not quite given up yet), PTL_E_QUOTA
+ * PTL_E_EXISTS (a name with these low 20 bits is in use, not quite given up yet, or the parent's), PTL_E_QUOTA
  * (the table is full), -ENOMEM. On failure *@inout_name is as it was.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_new(uint32_t right, ptl_port *inout_name);
@@ -103,16 +105,16 @@ PTL_PUBLIC int ptl_right_destroy(ptl_port port);
  * @old:  any name of this task; refused afterwards
  * @name: that it is to have; bounds as in ptl_right_new()
  *
- * Requests, sets, queued messages and threads that wait to receive go on with the new name. A message that the
- * program has, and a call of another thread that sends to @old meanwhile, know only the old one.
+ * Requests, sets, queued messages and threads that wait to receive go on with the new name. A
+ * message that the program has, and a call of another thread that sends to @old meanwhile, know
+ * only the old one.
  *
  * Cost: looks at every entry of the table and every message in this task's queues.
  * Return: 0, PTL_E_NAME and PTL_E_FORKED (@old), PTL_E_RIGHT (a name of the library's own),
  *   PTL_E_INVALID  @name is outside of the bounds;
  *   PTL_E_EXISTS   a name with the same low 20 bits as @name is in use (@old itself, too);
- *   PTL_E_BUSY     the port is or was published, and its name is part of what the name server knows; or what
- *                  is to be said of the right to its port's task cannot be written yet;
- *   -ENOMEM.
+ *   PTL_E_BUSY     the port is or was published, and its name is part of what the name server
+ * knows; or what is to be said of the right to its port's task cannot be written yet; -ENOMEM.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_rename(ptl_port old, ptl_port name);
 

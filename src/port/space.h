@@ -116,6 +116,14 @@ static inline uint32_t ptl_name_index(ptl_port name)
         return name & ((1u << PTL_NAME_INDEX_BITS) - 1);
 }
 
+/* Can a name be like that? */
+static inline bool ptl_name_may_be(ptl_port name)
+{
+        uint32_t index = ptl_name_index(name);
+
+        return index > 0 && index < (1u << PTL_NAME_INDEX_BITS) - 1;
+}
+
 /* The entry, if the name is alive; else NULL. */
 static inline struct ptl_entry *ptl_space_entry(const struct ptl_space *space, ptl_port name)
 {

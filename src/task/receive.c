@@ -72,9 +72,9 @@ void ptl_receive_rename(struct ptl_task *task, const struct ptl_renaming *n)
 
                 if (x->kind != PTL_WAITS_MESSAGE)
                         continue;
-                if (x->port == n->old)
+                if (ptl_is_renamed(x->port, n))
                         x->port = n->now;
-                if (w->from == n->old)
+                if (ptl_is_renamed(w->from, n))
                         w->from = n->now;
                 ptl_queued_rename(w->queued, n);
                 ptl_queued_rename(x->want.got, n);

@@ -14,7 +14,12 @@ PTL_MUST_CHECK int ptl_receive_wanted(struct ptl_task *task, ptl_port port, stru
  * for one. */
 struct ptl_renaming {
         ptl_port old, now;
+        uint32_t mask; /* which bits of the old name count: all, or its index */
 };
+static inline bool ptl_is_renamed(ptl_port name, const struct ptl_renaming *n)
+{
+        return name && ((name ^ n->old) & n->mask) == 0;
+}
 void ptl_queued_rename(struct ptl_queued *q, const struct ptl_renaming *renaming);
 void ptl_receive_rename(struct ptl_task *task, const struct ptl_renaming *renaming);
 

@@ -14,7 +14,7 @@
 
 static void change(ptl_port *at, const struct ptl_renaming *n)
 {
-        if (*at == n->old)
+        if (ptl_is_renamed(*at, n))
                 *at = n->now;
 }
 
@@ -66,6 +66,30 @@ static void in_task(struct ptl_task *task, const struct ptl_renaming *n)
         ptl_receive_rename(task, n);
 }
 
+static void everywhere(struct ptl_task *task, const struct ptl_renaming *n)
+{
+        in_entries(&task->space, n);
+        in_task(task, n);
+}
+
+/* What still knows rights that had this place, dead and gone, must not take the next one for them.
+ * (A name that the library chooses is not like any of 4,095 before it.) */
+static void forget_place(struct ptl_task *task, uint32_t index)
+{
+        everywhere(task, &(struct ptl_renaming){index, PTL_NULL, (1u << PTL_NAME_INDEX_BITS) - 1});
+}
+
+int ptl_name_choose(struct ptl_task *task, ptl_port name)
+{
+        uint32_t index = ptl_name_index(name);
+        bool is_used = index < task->space.entries.fresh;
+        int r = ptl_space_choose(&task->space, name);
+
+        if (!r && is_used)
+                forget_place(task, index);
+        return r;
+}
+
 /* May the name be another? Nothing may be on its way to a peer that says so by the entry's place.
  */
 static int check(struct ptl_task *task, ptl_port old, struct ptl_entry **ret_entry)
@@ -107,13 +131,12 @@ static void move(struct ptl_task *task, struct ptl_entry *e, struct ptl_renaming
 
 int ptl_right_rename(ptl_port old, ptl_port name)
 {
-        struct ptl_renaming n = {.old = old};
-        uint32_t index = ptl_name_index(name);
+        struct ptl_renaming n = {.old = old, .mask = ~0u};
         struct ptl_task *task;
         struct ptl_entry *e;
         int r;
 
-        if (index == 0 || index >= (1u << PTL_NAME_INDEX_BITS) - 1)
+        if (!ptl_name_may_be(name))
                 return PTL_E_INVALID;
         r = ptl_task_enter(&task);
         if (r)
@@ -121,11 +144,10 @@ int ptl_right_rename(ptl_port old, ptl_port name)
         ptl_lock(&task->space.lock);
         r = check(task, old, &e);
         if (!r)
-                r = ptl_space_choose(&task->space, name);
+                r = ptl_name_choose(task, name);
         if (!r) {
                 move(task, e, &n);
-                in_entries(&task->space, &n);
-                in_task(task, &n);
+                everywhere(task, &n);
         }
         ptl_unlock(&task->space.lock);
         return r;

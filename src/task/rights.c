@@ -56,19 +56,18 @@ static int make(struct ptl_task *task, uint32_t right, ptl_port *ret_name)
 int ptl_right_new(uint32_t right, ptl_port *inout_name)
 {
         ptl_port name = inout_name ? *inout_name : PTL_NULL;
-        uint32_t index = ptl_name_index(name);
         struct ptl_task *task;
         int r;
 
         if (!inout_name ||
             (right != PTL_RIGHT_RECEIVE && right != PTL_RIGHT_SET && right != PTL_RIGHT_DEAD) ||
-            (name && (index == 0 || index >= (1u << PTL_NAME_INDEX_BITS) - 1)))
+            (name && !ptl_name_may_be(name)))
                 return PTL_E_INVALID;
         r = enter(&task);
         if (r)
                 return r;
         if (name)
-                r = ptl_space_choose(&task->space, name);
+                r = ptl_name_choose(task, name);
         if (!r)
                 r = make(task, right, &name);
         if (!r)

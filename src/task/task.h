@@ -60,6 +60,10 @@ void ptl_set_give_up(struct ptl_task *task, struct ptl_entry *entry);
 /* An empty set; 0, PTL_E_QUOTA, -ENOMEM. */
 PTL_MUST_CHECK int ptl_set_make(struct ptl_space *space, ptl_port *ret_set);
 
+/* The next name given out is @name; nothing takes what gets it for what had its place before. As
+ * ptl_space_choose() (task/rename.c). */
+PTL_MUST_CHECK int ptl_name_choose(struct ptl_task *task, ptl_port name);
+
 /* Is the port published under a name? */
 bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver);
 

@@ -356,6 +356,27 @@ API_TEST(m20_a_name_can_be_chosen)
                 CHECK(new_port() != p);
 }
 
+/* Rights in messages, to a port that is gone and whose name another has. */
+API_TEST(m20_a_chosen_name_is_not_taken_for_one_that_it_was_before)
+{
+        ptl_port p = new_send_port(), q = new_send_port(), name, once;
+
+        put_right(q, p, PTL_COPY_SEND);
+        put_right(q, p, PTL_MAKE_SEND_ONCE);
+        put_right(q, p, PTL_COPY_SEND);
+        OK(ptl_right_destroy(p));
+        name = p;
+        OK(ptl_right_new(PTL_RIGHT_RECEIVE, &name));
+        CHECK_EQ(name, p);
+        check_rights(take_right(q), PTL_RIGHT_DEAD, 1);
+        once = take_right(q);
+        check_rights(once, PTL_RIGHT_DEAD, 1);
+        OK(ptl_port_free(q));
+        CHECK_EQ(counts_of(p).has_senders, 0);
+        CHECK_EQ(counts_of(p).once, 0);
+        check_rights(p, PTL_RIGHT_RECEIVE, 0);
+}
+
 API_TEST(m20_names_that_cannot_be_are_refused)
 {
         const ptl_port bad[] = {0xffffffff, 0x000fffff, 0x12300000, 0xfff00000};
