@@ -20,6 +20,7 @@
 
 #include <portolan/message.h>
 #include <portolan/port.h>
+#include <portolan/right.h>
 #include <portolan/types.h>
 
 #ifdef __cplusplus
@@ -39,6 +40,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_port(ptl_port *ret_task);
 /**
  * ptl_task_insert - put a right into a task's name space
  * @task:     a send right to its task port
+ * @name:     that it is to have there (bounds as in ptl_right_new()); PTL_NULL: any
  * @right:    borrowed; as in a message: what is moved is consumed on success
  * @ret_name: filled on success: the name that it has there. A send right merges with the one the task
  *            holds for that port, as if it had come in a message
@@ -47,10 +49,12 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_port(ptl_port *ret_task);
  * Return: 0, PTL_E_INVALID, PTL_E_NAME, PTL_E_RIGHT, PTL_E_FORKED (@task or @right; nothing was consumed),
  * PTL_E_DEAD, PTL_E_FULL, PTL_E_TIMEOUT (not sent: nothing was consumed), PTL_E_UNANSWERED (sent, and
  * not answered in time: the right may get there), PTL_E_NO_REPLY, PTL_E_MALFORMED (the answer of a port
- * that is no task port).
+ * that is no task port); with a @name, after which the right is gone: PTL_E_EXISTS (the task has that right
+ * under another name, or another right under @name), PTL_E_INVALID, PTL_E_QUOTA, -ENOMEM (there).
  */
-PTL_PUBLIC PTL_MUST_CHECK int ptl_task_insert(ptl_port task, const struct ptl_right_item *right,
-                                              ptl_port *ret_name, ptl_time deadline);
+PTL_PUBLIC PTL_MUST_CHECK int ptl_task_insert(ptl_port task, ptl_port name,
+                                              const struct ptl_right_item *right, ptl_port *ret_name,
+                                              ptl_time deadline);
 
 /**
  * ptl_task_extract - take a right out of a task's name space
@@ -98,7 +102,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_get_right(ptl_port task, ptl_port name, u
 /* Kinds of requests to a task port. What else is sent to one is destroyed; with a reply right it is
  * answered PTL_E_INVALID. */
 enum ptl_task_request_kind {
-        PTL_TASK_INSERT = 1,    /* carries one right; @name is PTL_NULL */
+        PTL_TASK_INSERT = 1,    /* carries one right; @name: that it is to have, or PTL_NULL */
         PTL_TASK_EXTRACT = 2,   /* @value: the disposition. The answer carries the right */
         PTL_TASK_RELEASE = 3,   /* @value: references */
         PTL_TASK_GET_RIGHT = 4,

@@ -67,10 +67,10 @@ static int ask_about(ptl_port task, uint32_t kind, ptl_port name, uint32_t value
         return ask(task, &out, ret_answer, ret_right, deadline);
 }
 
-int ptl_task_insert(ptl_port task, const struct ptl_right_item *right, ptl_port *ret_name,
+int ptl_task_insert(ptl_port task, ptl_port name, const struct ptl_right_item *right, ptl_port *ret_name,
                     ptl_time deadline)
 {
-        struct ptl_task_request request = {.name = PTL_NULL};
+        struct ptl_task_request request = {.name = name};
         struct ptl_outgoing out = {
                 .data = &request, .size = sizeof request, .kind = PTL_TASK_INSERT, .rights = right, .n_rights = 1,
         };

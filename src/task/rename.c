@@ -63,6 +63,7 @@ static void in_task(struct ptl_task *task, const struct ptl_renaming *n)
         }
         for (struct ptl_watch *w = task->server.watches; w; w = w->next)
                 change(&w->notify, n);
+        change(&task->served.children, n);
         ptl_receive_rename(task, n);
 }
 
@@ -129,19 +130,14 @@ static void move(struct ptl_task *task, struct ptl_entry *e, struct ptl_renaming
         ptl_space_remove(&task->space, e);
 }
 
-int ptl_right_rename(ptl_port old, ptl_port name)
+int ptl_right_rename_locked(struct ptl_task *task, ptl_port old, ptl_port name)
 {
         struct ptl_renaming n = {.old = old, .mask = ~0u};
-        struct ptl_task *task;
         struct ptl_entry *e;
         int r;
 
         if (!ptl_name_may_be(name))
                 return PTL_E_INVALID;
-        r = ptl_task_enter(&task);
-        if (r)
-                return r;
-        ptl_lock(&task->space.lock);
         r = check(task, old, &e);
         if (!r)
                 r = ptl_name_choose(task, name);
@@ -149,6 +145,18 @@ int ptl_right_rename(ptl_port old, ptl_port name)
                 move(task, e, &n);
                 everywhere(task, &n);
         }
+        return r;
+}
+
+int ptl_right_rename(ptl_port old, ptl_port name)
+{
+        struct ptl_task *task;
+        int r = ptl_name_may_be(name) ? ptl_task_enter(&task) : PTL_E_INVALID;
+
+        if (r)
+                return r;
+        ptl_lock(&task->space.lock);
+        r = ptl_right_rename_locked(task, old, name);
         ptl_unlock(&task->space.lock);
         return r;
 }

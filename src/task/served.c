@@ -64,14 +64,26 @@ static void drop_rights(struct ptl_task *task, const struct ptl_message *m)
                 drop(task, m->rights[i].port);
 }
 
-/* The right became this task's when the message was opened. */
-static int insert(const struct ptl_message *m, const struct ptl_task_request *request,
+/* The right became this task's, under the name @has, when the message was opened: is that new? */
+static bool is_new(struct ptl_task *task, ptl_port has)
+{
+        struct ptl_entry *e = ptl_space_entry(&task->space, has);
+
+        return e && !(e->rights & PTL_RIGHT_RECEIVE) && e->references == 1;
+}
+
+static int insert(struct ptl_task *task, const struct ptl_message *m, const struct ptl_task_request *request,
                   struct ptl_task_answer *answer)
 {
-        if (m->n_rights != 1 || request->name || request->value)
+        ptl_port has = m->n_rights ? m->rights[0].port : PTL_NULL;
+        int r = 0;
+
+        if (m->n_rights != 1 || request->value)
                 return PTL_E_INVALID;
-        answer->name = m->rights[0].port;
-        return 0;
+        if (request->name && request->name != has)
+                r = is_new(task, has) ? ptl_right_rename_locked(task, has, request->name) : PTL_E_EXISTS;
+        answer->name = r ? PTL_NULL : request->name ? request->name : has;
+        return r;
 }
 
 static int release(struct ptl_task *task, const struct ptl_task_request *request)
@@ -110,7 +122,7 @@ static int perform(struct ptl_task *task, const struct ptl_message *m, struct pt
         memcpy(&request, m->data, sizeof request);
         switch (m->kind) {
         case PTL_TASK_INSERT:
-                return insert(m, &request, answer);
+                return insert(task, m, &request, answer);
         case PTL_TASK_EXTRACT: /* done by sending the answer */
                 return m->reply ? 0 : PTL_E_INVALID;
         case PTL_TASK_RELEASE:

@@ -64,6 +64,9 @@ PTL_MUST_CHECK int ptl_set_make(struct ptl_space *space, ptl_port *ret_set);
  * ptl_space_choose() (task/rename.c). */
 PTL_MUST_CHECK int ptl_name_choose(struct ptl_task *task, ptl_port name);
 
+/* ptl_right_rename(); the lock is held. */
+PTL_MUST_CHECK int ptl_right_rename_locked(struct ptl_task *task, ptl_port old, ptl_port name);
+
 /* Is the port published under a name? */
 bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver);
 

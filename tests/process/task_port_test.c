@@ -119,9 +119,9 @@ API_TEST(a_parent_puts_a_right_into_its_child)
 
         task = start_child(notify, &child, &its);
         to = extract(task, its, PTL_MAKE_SEND);
-        OK(ptl_task_insert(task, &right, &there, soon()));
+        OK(ptl_task_insert(task, PTL_NULL, &right, &there, soon()));
         check_there(task, there, PTL_RIGHT_SEND, 1);
-        OK(ptl_task_insert(task, &right, &again, soon()));
+        OK(ptl_task_insert(task, PTL_NULL, &right, &again, soon()));
         CHECK_EQ(again, there);
         check_there(task, there, PTL_RIGHT_SEND, 2);
         OK(ptl_send(to, "now", 4, soon()));
@@ -137,6 +137,33 @@ API_TEST(a_parent_puts_a_right_into_its_child)
         end_child(&child, to);
 }
 
+API_TEST(a_parent_chooses_the_name_of_what_it_puts_into_its_child)
+{
+        enum { CHOSEN = 0x12300077 };
+        ptl_port notify = watch_children(), mine = new_port(), other = new_port(), its, task, to, there = PTL_NULL;
+        struct ptl_right_item right = {.port = mine, .disposition = PTL_MAKE_SEND};
+        struct ptl_right_item another = {.port = other, .disposition = PTL_MAKE_SEND};
+        struct peer child;
+
+        task = start_child(notify, &child, &its);
+        to = extract(task, its, PTL_MAKE_SEND);
+        OK(ptl_task_insert(task, CHOSEN, &right, &there, soon()));
+        CHECK_EQ(there, CHOSEN);
+        OK(ptl_task_insert(task, CHOSEN, &right, &there, soon())); /* merged */
+        check_there(task, CHOSEN, PTL_RIGHT_SEND, 2);
+        OUTCOME(ptl_task_insert(task, CHOSEN + 1, &right, &there, soon()), PTL_E_EXISTS);
+        check_there(task, CHOSEN, PTL_RIGHT_SEND, 2);
+        OUTCOME(ptl_task_insert(task, CHOSEN, &another, &there, soon()), PTL_E_EXISTS);
+        OUTCOME(ptl_task_insert(task, its, &another, &there, soon()), PTL_E_EXISTS);
+        OUTCOME(ptl_task_insert(task, 0x12300000, &another, &there, soon()), PTL_E_INVALID);
+        OK(ptl_send(to, "now", 4, soon()));
+        peer_hear(&child, "now");
+        peer_say(&child, "%u", (unsigned)CHOSEN);
+        CHECK_EQ(peer_hear_number(&child), 0);
+        take(mine, "from the child");
+        end_child(&child, to);
+}
+
 API_TEST(a_moved_right_is_gone_where_it_was)
 {
         ptl_port notify = watch_children(), mine = new_port(), its, task, to, there = PTL_NULL, once;
@@ -145,7 +172,7 @@ API_TEST(a_moved_right_is_gone_where_it_was)
 
         task = start_child(notify, &child, &its);
         to = extract(task, its, PTL_MAKE_SEND);
-        OK(ptl_task_insert(task, &right, &there, soon()));
+        OK(ptl_task_insert(task, PTL_NULL, &right, &there, soon()));
         CHECK_EQ(extract(task, there, PTL_MOVE_SEND), mine); /* has come home */
         OUTCOME(ptl_task_get_right(task, there, &(uint32_t){0}, NULL, soon()), PTL_E_NAME);
         once = extract(task, its, PTL_MAKE_SEND_ONCE);
@@ -172,13 +199,13 @@ API_TEST(what_is_wrong_with_a_request_is_said_and_nothing_is_lost)
         OUTCOME(ptl_task_release(task, its, 1, soon()), PTL_E_RIGHT);
         OUTCOME(ptl_task_release(task, 0, 1, soon()), PTL_E_NAME);
         OUTCOME(ptl_task_get_right(task, its, NULL, NULL, soon()), PTL_E_INVALID);
-        OUTCOME(ptl_task_insert(task, NULL, &got, soon()), PTL_E_INVALID);
-        OUTCOME(ptl_task_insert(task, &(struct ptl_right_item){.port = mine, .disposition = 99}, &got, soon()),
+        OUTCOME(ptl_task_insert(task, PTL_NULL, NULL, &got, soon()), PTL_E_INVALID);
+        OUTCOME(ptl_task_insert(task, PTL_NULL, &(struct ptl_right_item){.port = mine, .disposition = 99}, &got, soon()),
                 PTL_E_INVALID);
-        OUTCOME(ptl_task_insert(task, &(struct ptl_right_item){.port = mine, .disposition = PTL_MOVE_SEND_ONCE},
+        OUTCOME(ptl_task_insert(task, PTL_NULL, &(struct ptl_right_item){.port = mine, .disposition = PTL_MOVE_SEND_ONCE},
                                 &got, soon()),
                 PTL_E_RIGHT);
-        OUTCOME(ptl_task_insert(stale_name(), &(struct ptl_right_item){.port = mine, .disposition = PTL_MOVE_SEND},
+        OUTCOME(ptl_task_insert(stale_name(), PTL_NULL, &(struct ptl_right_item){.port = mine, .disposition = PTL_MOVE_SEND},
                                 &got, soon()),
                 PTL_E_NAME);
         check_rights(mine, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND, 1);
@@ -225,7 +252,7 @@ API_TEST(messages_that_are_no_requests_are_refused_and_their_rights_given_back)
                 CHECK_EQ(m.kind, PTL_NOTIFY_SEND_ONCE);
                 ptl_message_release(&m);
         }
-        OUTCOME(ptl_task_insert(to, &two[0], &its, soon()), PTL_E_NO_REPLY); /* no task port */
+        OUTCOME(ptl_task_insert(to, PTL_NULL, &two[0], &its, soon()), PTL_E_NO_REPLY); /* no task port */
         peer_hear(&child, "");
         peer_say(&child, "0");
         CHECK_EQ(peer_hear_number(&child), PTL_E_NAME);
@@ -261,7 +288,7 @@ API_TEST(a_task_is_asked_by_itself)
         check_there(task, port, PTL_RIGHT_RECEIVE, 0);
         CHECK_EQ(extract(task, port, PTL_MAKE_SEND), port);
         check_rights(port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND, 1);
-        OK(ptl_task_insert(task, &(struct ptl_right_item){port, PTL_COPY_SEND}, &there, soon()));
+        OK(ptl_task_insert(task, PTL_NULL, &(struct ptl_right_item){port, PTL_COPY_SEND}, &there, soon()));
         CHECK_EQ(there, port);
         check_rights(port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND, 2);
         OK(ptl_task_release(task, port, 2, soon()));
