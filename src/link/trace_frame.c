@@ -24,7 +24,8 @@ static void show_rich(char *to, size_t room, const void *body, uint32_t length)
         if (ptl_rich_decode(body, length, &rich))
                 snprintf(to, room, " malformed");
         else
-                snprintf(to, room, " rights=%u regions=%u bytes=%llu", rich.n_rights, rich.n_regions,
+                snprintf(to, room, " rights=%u given=%u regions=%u bytes=%llu", rich.n_rights, rich.n_given,
+                         rich.n_regions,
                          (unsigned long long)(rich.where == PTL_WHERE_INLINE ? rich.size
                                                                             : rich.block.size));
 }
@@ -33,6 +34,7 @@ static void show_body(char *to, size_t room, unsigned kind, const void *body, ui
 {
         struct ptl_frame_block block;
         struct ptl_frame_claim claim;
+        struct ptl_frame_redeem redeem;
         char bytes[SHOWN + 4];
 
         *to = 0;
@@ -46,6 +48,11 @@ static void show_body(char *to, size_t room, unsigned kind, const void *body, ui
                          (unsigned long long)block.size);
         } else if (kind == PTL_FRAME_CLAIM && !ptl_frame_body(body, length, &claim, sizeof claim)) {
                 snprintf(to, room, " ticket=%llx", (unsigned long long)claim.ticket);
+        } else if (kind == PTL_FRAME_REDEEM && !ptl_frame_body(body, length, &redeem, sizeof redeem)) {
+                snprintf(to, room, " ticket=%llx granter=%llx", (unsigned long long)redeem.ticket,
+                         (unsigned long long)redeem.granter.high);
+        } else if (kind == PTL_FRAME_GIVE) {
+                snprintf(to, room, " rights=%u", length / (uint32_t)sizeof(struct ptl_frame_give_item) - 1);
         }
 }
 

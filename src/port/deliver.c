@@ -382,6 +382,13 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         case PTL_FRAME_RETIRE:
                 ptl_region_forget(peer, f->head.right);
                 return 0;
+        case PTL_FRAME_GIVE:
+        case PTL_FRAME_SETTLED:
+        case PTL_FRAME_WITHDRAW:
+        case PTL_FRAME_REDEEM:
+        case PTL_FRAME_ASK:
+        case PTL_FRAME_READ_OUT:
+                break;
         case PTL_FRAME_INLINE:
         case PTL_FRAME_NONE:
         case PTL_FRAME_PAD:

@@ -184,7 +184,7 @@ static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sen
         struct ptl_ring_slot slot;
         int r;
 
-        rich.n_rights = rich.n_regions = 0;
+        rich.n_rights = rich.n_regions = rich.n_given = 0;
         rich.where = PTL_WHERE_INLINE;
         rich.block = (struct ptl_frame_block){0};
         r = reserve(task, link, length, &slot);

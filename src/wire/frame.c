@@ -16,6 +16,7 @@ void ptl_rich_encode(const struct ptl_rich *rich, void *to)
                 .where = (uint8_t)rich->where,
                 .n_rights = (uint8_t)rich->n_rights,
                 .n_regions = (uint8_t)rich->n_regions,
+                .n_given = (uint8_t)rich->n_given,
                 .block = rich->block,
         };
         char *at = to;
@@ -25,6 +26,17 @@ void ptl_rich_encode(const struct ptl_rich *rich, void *to)
         memcpy(at, rich->rights, rich->n_rights * sizeof *rich->rights);
         at += rich->n_rights * sizeof *rich->rights;
         memcpy(at, rich->regions, rich->n_regions * sizeof *rich->regions);
+        at += rich->n_regions * sizeof *rich->regions;
+        if (rich->n_given)
+                memcpy(at, rich->given, rich->n_given * sizeof(struct ptl_frame_given));
+}
+
+struct ptl_frame_given ptl_rich_given(const struct ptl_rich *rich, uint32_t index)
+{
+        struct ptl_frame_given given;
+
+        memcpy(&given, (const char *)rich->given + index * sizeof given, sizeof given);
+        return given;
 }
 
 static bool right_is_valid(const struct ptl_frame_right *right)
@@ -33,6 +45,22 @@ static bool right_is_valid(const struct ptl_frame_right *right)
 
         return right->what >= PTL_CARRY_SEND && right->what < PTL_CARRY_KINDS &&
                !(granted && !ptl_right_is_granted(right->right));
+}
+
+/* Rights GIVEN name their tickets in order, each once. */
+static bool given_are_valid(const struct ptl_rich *rich)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < rich->n_rights; i++) {
+                const struct ptl_frame_right *right = &rich->rights[i];
+
+                if (right->what != PTL_CARRY_GIVEN_SEND && right->what != PTL_CARRY_GIVEN_ONCE)
+                        continue;
+                if (right->right != n++ || right->limit_messages || right->limit_units)
+                        return false;
+        }
+        return n == rich->n_given;
 }
 
 static bool region_is_valid(const struct ptl_frame_region *region)
@@ -66,14 +94,17 @@ int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich
         if (length < sizeof head)
                 return PTL_E_MALFORMED;
         memcpy(&head, at, sizeof head);
-        size = ptl_rich_head_size(head.n_rights, head.n_regions);
+        size = ptl_rich_head_size(head.n_rights, head.n_regions) +
+               head.n_given * sizeof(struct ptl_frame_given);
         if (head.n_rights > PTL_MESSAGE_RIGHTS_MAX || head.n_regions > PTL_MESSAGE_REGIONS_MAX + (head.where == PTL_WHERE_REGION) ||
-            head.reserved || head.reserved2 || length < size)
+            head.reserved2 || length < size)
                 return PTL_E_MALFORMED;
         *ret_rich = (struct ptl_rich){.where = (enum ptl_frame_where)head.where,
                                       .n_rights = head.n_rights,
                                       .n_regions = head.n_regions,
+                                      .n_given = head.n_given,
                                       .block = head.block,
+                                      .given = at + ptl_rich_head_size(head.n_rights, head.n_regions),
                                       .bytes = at + size,
                                       .size = length - (uint32_t)size};
         at += sizeof head;
@@ -86,7 +117,28 @@ int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich
         for (uint32_t i = 0; i < head.n_regions; i++)
                 if (!region_is_valid(&ret_rich->regions[i]))
                         return PTL_E_MALFORMED;
-        return where_is_valid(&head, ret_rich) ? 0 : PTL_E_MALFORMED;
+        return given_are_valid(ret_rich) && where_is_valid(&head, ret_rich) ? 0 : PTL_E_MALFORMED;
+}
+
+int ptl_give_decode(const void *body, uint32_t length, struct ptl_give *ret_give)
+{
+        struct ptl_frame_give head;
+        uint32_t rest = length - (uint32_t)sizeof head, n = rest / sizeof *ret_give->items;
+
+        if (length < sizeof head || rest % sizeof *ret_give->items || n < 1 || n > PTL_GIVE_MAX)
+                return PTL_E_MALFORMED;
+        memcpy(&head, body, sizeof head);
+        ret_give->grantee = head.grantee;
+        ret_give->count = n;
+        memcpy(ret_give->items, (const char *)body + sizeof head, n * sizeof *ret_give->items);
+        for (uint32_t i = 0; i < n; i++) {
+                const struct ptl_frame_give_item *item = &ret_give->items[i];
+
+                if (!ptl_ticket_index(item->ticket) ||
+                    (item->kind != PTL_CARRY_SEND && item->kind != PTL_CARRY_ONCE))
+                        return PTL_E_MALFORMED;
+        }
+        return 0;
 }
 
 int ptl_frame_body(const void *body, uint32_t length, void *ret, size_t size)
@@ -106,6 +158,9 @@ const char *ptl_frame_kind_name(unsigned kind)
                 [PTL_FRAME_CLAIM] = "CLAIM",     [PTL_FRAME_CONFIRM] = "CONFIRM",
                 [PTL_FRAME_WINDOW] = "WINDOW",   [PTL_FRAME_DEAD] = "DEAD",
                 [PTL_FRAME_RELEASE] = "RELEASE", [PTL_FRAME_RETIRE] = "RETIRE",
+                [PTL_FRAME_GIVE] = "GIVE",       [PTL_FRAME_SETTLED] = "SETTLED",
+                [PTL_FRAME_WITHDRAW] = "WITHDRAW", [PTL_FRAME_REDEEM] = "REDEEM",
+                [PTL_FRAME_ASK] = "ASK",         [PTL_FRAME_READ_OUT] = "READ_OUT",
         };
 
         return kind < PTL_FRAME_KINDS ? names[kind] : "?";

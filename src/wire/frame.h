@@ -21,12 +21,20 @@ enum ptl_frame_kind {
         PTL_FRAME_BLOCK,  /* a message; body: struct ptl_frame_block */
         PTL_FRAME_RICH,   /* a message; body: struct ptl_frame_rich and items, then maybe the bytes */
         PTL_FRAME_CLAIM,  /* right: index and generation the holder chose. Body: struct ptl_frame_claim */
-        PTL_FRAME_CONFIRM, /* right: one the reader claimed and has. Body: struct ptl_frame_window. A
-                              claim that is refused is answered with DEAD */
+        PTL_FRAME_CONFIRM, /* right: one the reader claimed and has. token: another right of the reader's to
+                              the same port, if it redeemed this one; 0: none. Body: struct
+                              ptl_frame_window. A claim that is refused is answered with DEAD */
         PTL_FRAME_WINDOW, /* right: one the reader holds. Body: struct ptl_frame_window */
         PTL_FRAME_DEAD,   /* right: one the reader holds: its port is gone */
         PTL_FRAME_RELEASE, /* right: one the reader granted. token: how many references come back */
         PTL_FRAME_RETIRE, /* right: number of a region that the writer had sent: forget it */
+        /* A right of a third task (docs/protocol/handoff.md): */
+        PTL_FRAME_GIVE,     /* the reader's rights that the writer gives on. Body: struct ptl_frame_give, items */
+        PTL_FRAME_SETTLED,  /* right: low half of a ticket that the reader gave: nobody will ask for it any more */
+        PTL_FRAME_WITHDRAW, /* right: low half of a ticket that the writer gave: who was to have it is dead */
+        PTL_FRAME_REDEEM,   /* right: index and generation the holder chose. Body: struct ptl_frame_redeem */
+        PTL_FRAME_ASK,      /* is all read that a dead task left for the reader? Body: its struct ptl_task_id */
+        PTL_FRAME_READ_OUT, /* it is. Body: its struct ptl_task_id */
         PTL_FRAME_KINDS
 };
 
@@ -60,11 +68,11 @@ struct ptl_frame_rich {
         uint8_t where; /* enum ptl_frame_where */
         uint8_t n_rights;
         uint8_t n_regions;
-        uint8_t reserved;
+        uint8_t n_given; /* as many as rights GIVEN */
         uint32_t reserved2;
         struct ptl_frame_block block; /* WHERE_BLOCK; WHERE_REGION: offset 0, slot: which region item,
                                          size: the bytes */
-}; /* then n_rights ptl_frame_right, n_regions ptl_frame_region, the bytes if inline */
+}; /* then n_rights ptl_frame_right, n_regions ptl_frame_region, n_given ptl_frame_given, the bytes if inline */
 
 enum ptl_frame_right_what {
         PTL_CARRY_SEND = 1,  /* the writer grants a send right to a port of its own */
@@ -72,12 +80,14 @@ enum ptl_frame_right_what {
         PTL_CARRY_BACK_SEND, /* a send right that the reader had granted comes home: copied */
         PTL_CARRY_BACK_ONCE, /* a send-once right that the reader had granted comes home: moved */
         PTL_CARRY_DEAD,      /* a right whose port is dead */
+        PTL_CARRY_GIVEN_SEND, /* a send right to a third task's port, by ticket */
+        PTL_CARRY_GIVEN_ONCE, /* a send-once right to a third task's port, by ticket */
         PTL_CARRY_KINDS
 };
 
 struct ptl_frame_right {
         uint32_t what;
-        uint32_t right;          /* granted: by the writer. Back: by the reader */
+        uint32_t right;          /* granted: by the writer. Back: by the reader. Given: which ptl_frame_given */
         uint32_t limit_messages; /* granted: the window */
         uint32_t limit_units;
 };
@@ -91,8 +101,29 @@ struct ptl_frame_region {
         uint64_t ticket;  /* numbers descriptors of one socket, in order */
 };
 
+/* Where a right GIVEN is to be redeemed. */
+struct ptl_frame_given {
+        struct ptl_task_id owner; /* the port's task */
+        uint64_t ticket;
+};
+
 struct ptl_frame_claim {
         uint64_t ticket;
+};
+
+struct ptl_frame_give {
+        struct ptl_task_id grantee;
+}; /* then 1 to 64 ptl_frame_give_item */
+
+struct ptl_frame_give_item {
+        uint64_t ticket;
+        uint32_t right; /* the writer's, in the reader's table */
+        uint32_t kind;  /* PTL_CARRY_SEND, PTL_CARRY_ONCE */
+};
+
+struct ptl_frame_redeem {
+        uint64_t ticket;
+        struct ptl_task_id granter;
 };
 
 struct ptl_frame_window {
@@ -105,6 +136,10 @@ _Static_assert(sizeof(struct ptl_frame_block) == 16, "layout");
 _Static_assert(sizeof(struct ptl_frame_rich) == 24, "layout");
 _Static_assert(sizeof(struct ptl_frame_right) == 16, "layout");
 _Static_assert(sizeof(struct ptl_frame_region) == 32, "layout");
+_Static_assert(sizeof(struct ptl_frame_given) == 24, "layout");
+_Static_assert(sizeof(struct ptl_frame_give) == 16, "layout");
+_Static_assert(sizeof(struct ptl_frame_give_item) == 16, "layout");
+_Static_assert(sizeof(struct ptl_frame_redeem) == 24, "layout");
 
 /*
  * A right's number on a link, in the receiver's table: 20 bits of index, one bit that says which of
@@ -155,21 +190,44 @@ static inline uint64_t ptl_frame_end(uint64_t position, uint32_t length)
         return (position + PTL_FRAME_HEAD + length + past) & ~past;
 }
 
+/*
+ * A ticket: low half: index in the granter's table for the link (12 bits) and its generation; high half:
+ * which of the granter's links.
+ */
+#define PTL_TICKET_INDEX_BITS 12u
+#define PTL_TICKETS_MAX       ((1u << PTL_TICKET_INDEX_BITS) - 1) /* the highest index; 0 is none */
+
+static inline uint64_t ptl_ticket_make(uint32_t link, uint32_t index, uint32_t generation)
+{
+        return (uint64_t)link << 32 | (uint32_t)(generation << PTL_TICKET_INDEX_BITS | index);
+}
+static inline uint32_t ptl_ticket_index(uint64_t ticket) { return (uint32_t)ticket & PTL_TICKETS_MAX; }
+
+enum { PTL_GIVE_MAX = 64 }; /* in a frame: as many as a message carries rights */
+
+/* The body of GIVE, decoded: a private copy. */
+struct ptl_give {
+        struct ptl_task_id grantee;
+        uint32_t count;
+        struct ptl_frame_give_item items[PTL_GIVE_MAX];
+};
+
 /* A rich body, decoded: a private copy. */
 struct ptl_rich {
         enum ptl_frame_where where;
-        uint32_t n_rights, n_regions;
+        uint32_t n_rights, n_regions, n_given;
         struct ptl_frame_block block;
         struct ptl_frame_right rights[64];
         struct ptl_frame_region regions[17]; /* the program's, and maybe the bytes */
+        const void *given; /* n_given ptl_frame_given: encoding, the writer's; decoded, still hostile */
         const void *bytes; /* WHERE_INLINE: into the body, still hostile */
         uint32_t size;
 };
 
-/* Bytes before the inline payload of a rich body. */
+/* Bytes before the inline payload of a rich body without rights GIVEN, each of which adds a ptl_frame_given. */
 size_t ptl_rich_head_size(uint32_t n_rights, uint32_t n_regions);
 
-/* Writes head and items; the payload follows. @to is 8-byte aligned, ptl_rich_head_size() bytes. */
+/* Writes head and items; the payload follows. @to is 8-byte aligned and has room for them. */
 void ptl_rich_encode(const struct ptl_rich *rich, void *to);
 
 /**
@@ -177,6 +235,15 @@ void ptl_rich_encode(const struct ptl_rich *rich, void *to);
  * Return: 0, PTL_E_MALFORMED (counts, enums, sizes or reserved fields that no correct peer writes).
  */
 PTL_MUST_CHECK int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich);
+
+/* What right @index GIVEN of a decoded body names: reads it once. */
+struct ptl_frame_given ptl_rich_given(const struct ptl_rich *rich, uint32_t index);
+
+/**
+ * ptl_give_decode - read the body of GIVE, reading each byte once
+ * Return: 0, PTL_E_MALFORMED (no item, too many, a part of one; an index, a kind that cannot be).
+ */
+PTL_MUST_CHECK int ptl_give_decode(const void *body, uint32_t length, struct ptl_give *ret_give);
 
 /* Reads a fixed-size body; PTL_E_MALFORMED if the length is not exactly right. */
 PTL_MUST_CHECK int ptl_frame_body(const void *body, uint32_t length, void *ret, size_t size);

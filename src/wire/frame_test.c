@@ -162,17 +162,31 @@ TEST(kinds_have_names_and_others_have_none)
 enum { BODY = 4096, TAIL = 37 };
 
 static _Alignas(8) unsigned char body[BODY];
+static struct ptl_frame_given given[PTL_MESSAGE_RIGHTS_MAX];
+
+/* Of head and items. */
+static size_t head_of(const struct ptl_rich *rich)
+{
+        return ptl_rich_head_size(rich->n_rights, rich->n_regions) + rich->n_given * sizeof *given;
+}
 
 static struct ptl_rich rich_of(enum ptl_frame_where where, uint32_t n_rights, uint32_t n_regions)
 {
         struct ptl_rich rich = {.where = where, .n_rights = n_rights, .n_regions = n_regions};
 
-        for (uint32_t i = 0; i < n_rights; i++)
-                rich.rights[i] = (struct ptl_frame_right){
-                        .what = PTL_CARRY_SEND + i % (PTL_CARRY_KINDS - PTL_CARRY_SEND),
-                        .right = ptl_right_make(i + 1, i),
-                        .limit_messages = i + 1,
-                        .limit_units = ~i};
+        for (uint32_t i = 0; i < n_rights; i++) {
+                uint32_t what = PTL_CARRY_SEND + i % (PTL_CARRY_KINDS - PTL_CARRY_SEND);
+
+                rich.rights[i] = what >= PTL_CARRY_GIVEN_SEND
+                                         ? (struct ptl_frame_right){.what = what, .right = rich.n_given++}
+                                         : (struct ptl_frame_right){.what = what,
+                                                                    .right = ptl_right_make(i + 1, i),
+                                                                    .limit_messages = i + 1,
+                                                                    .limit_units = ~i};
+        }
+        for (uint32_t i = 0; i < rich.n_given; i++)
+                given[i] = (struct ptl_frame_given){.owner = {i, ~(uint64_t)i}, .ticket = (uint64_t)i << 30};
+        rich.given = given;
         for (uint32_t i = 0; i < n_regions; i++)
                 rich.regions[i] = (struct ptl_frame_region){
                         .number = i,
@@ -191,7 +205,7 @@ static struct ptl_rich rich_of(enum ptl_frame_where where, uint32_t n_rights, ui
 /* Encodes into body[], with bytes behind if they go inline; returns the body's length. */
 static uint32_t encode(const struct ptl_rich *rich)
 {
-        size_t size = ptl_rich_head_size(rich->n_rights, rich->n_regions);
+        size_t size = head_of(rich);
         uint32_t tail = rich->where == PTL_WHERE_INLINE ? TAIL : 0;
 
         memset(body, 0xEE, sizeof body);
@@ -212,8 +226,14 @@ static void check_round_trip(enum ptl_frame_where where, uint32_t n_rights, uint
         CHECK(!memcmp(&out.block, &in.block, sizeof in.block));
         CHECK(!memcmp(out.rights, in.rights, n_rights * sizeof *in.rights));
         CHECK(!memcmp(out.regions, in.regions, n_regions * sizeof *in.regions));
+        CHECK_EQ(out.n_given, in.n_given);
+        for (uint32_t i = 0; i < out.n_given; i++) {
+                struct ptl_frame_given got = ptl_rich_given(&out, i);
+
+                CHECK(!memcmp(&got, &given[i], sizeof got));
+        }
         if (where == PTL_WHERE_INLINE) {
-                CHECK(out.bytes == body + ptl_rich_head_size(n_rights, n_regions));
+                CHECK(out.bytes == body + head_of(&in));
                 CHECK_EQ(out.size, TAIL);
         }
 }
@@ -234,7 +254,7 @@ TEST(rich_bodies_survive_the_round_trip)
 
 TEST(rich_body_with_all_items_fits_a_frame)
 {
-        CHECK(ptl_rich_head_size(PTL_MESSAGE_RIGHTS_MAX, PTL_MESSAGE_REGIONS_MAX + 1) <= 8192);
+        CHECK(ptl_rich_head_size(PTL_MESSAGE_RIGHTS_MAX, PTL_MESSAGE_REGIONS_MAX + 1) + sizeof given <= 8192);
         CHECK_EQ(ptl_rich_head_size(0, 0), sizeof(struct ptl_frame_rich));
         CHECK_EQ(ptl_rich_head_size(2, 3), 24 + 2 * 16 + 3 * 32);
 }
@@ -281,7 +301,9 @@ static const struct damage {
         BAD("255 rights", INLINE, AT_HEAD(n_rights), 1, 255),
         BAD("17 regions", INLINE, AT_HEAD(n_regions), 1, 17),
         BAD("255 regions", INLINE, AT_HEAD(n_regions), 1, 255),
-        BAD("reserved byte", INLINE, AT_HEAD(reserved), 1, 1),
+        BAD("a ticket that no right names", INLINE, AT_HEAD(n_given), 1, 1),
+        BAD("a right given without a ticket", INLINE, AT_RIGHT(0, what), 4, PTL_CARRY_GIVEN_SEND),
+        BAD("255 tickets", INLINE, AT_HEAD(n_given), 1, 255),
         BAD("reserved word", INLINE, AT_HEAD(reserved2), 4, 0x80000000),
         BAD("bytes in a region that is not there", REGION, AT_HEAD(block.slot), 4, 2),
         BAD("bytes in region -1", REGION, AT_HEAD(block.slot), 4, UINT32_MAX),
@@ -357,4 +379,71 @@ TEST(rich_body_of_any_shorter_length_is_refused)
                 CHECK_EQ(ptl_rich_decode(exact, n, &rich), PTL_E_MALFORMED);
                 free(exact);
         }
+}
+
+/* ---- rights of a third task ---- */
+
+TEST(rights_given_name_their_tickets_in_order_and_have_no_window)
+{
+        struct ptl_rich in = rich_of(PTL_WHERE_INLINE, 7, 0), out; /* the last two are GIVEN */
+
+        CHECK_EQ(in.n_given, 2);
+        CHECK_EQ(ptl_rich_decode(body, encode(&in), &out), 0);
+        in.rights[6].right = 0;
+        CHECK_EQ(ptl_rich_decode(body, encode(&in), &out), PTL_E_MALFORMED);
+        in.rights[6].right = 1;
+        in.rights[5].limit_units = 1;
+        CHECK_EQ(ptl_rich_decode(body, encode(&in), &out), PTL_E_MALFORMED);
+}
+
+static struct {
+        struct ptl_frame_give head;
+        struct ptl_frame_give_item items[PTL_GIVE_MAX + 1];
+} give;
+
+static int decode_give(uint32_t length, struct ptl_give *ret)
+{
+        void *exact = malloc(length ? length : 1);
+        int r;
+
+        CHECK(exact);
+        memcpy(exact, &give, length);
+        r = ptl_give_decode(exact, length, ret);
+        free(exact);
+        return r;
+}
+
+TEST(tickets_are_taken_apart_as_they_were_made)
+{
+        uint64_t ticket = ptl_ticket_make(7, PTL_TICKETS_MAX, 0xfffff);
+
+        CHECK_EQ(ptl_ticket_index(ticket), PTL_TICKETS_MAX);
+        CHECK_EQ(ticket >> 32, 7);
+        CHECK(ticket != ptl_ticket_make(7, PTL_TICKETS_MAX, 0));
+        CHECK_EQ(ptl_ticket_make(7, 1, 1 << 20), ptl_ticket_make(7, 1, 0));
+}
+
+TEST(give_is_taken_whole_and_with_what_can_be_only)
+{
+        struct ptl_give out;
+
+        give.head.grantee = (struct ptl_task_id){1, 2};
+        for (uint32_t i = 0; i <= PTL_GIVE_MAX; i++)
+                give.items[i] = (struct ptl_frame_give_item){.ticket = ptl_ticket_make(3, i + 1, 4),
+                                                             .right = i,
+                                                             .kind = i % 2 ? PTL_CARRY_ONCE : PTL_CARRY_SEND};
+        for (uint32_t length = 0; length <= sizeof give; length++) {
+                bool whole = length >= 32 && length % 16 == 0 && length <= 16 + 16 * PTL_GIVE_MAX;
+
+                CHECK_EQ(decode_give(length, &out), whole ? 0 : PTL_E_MALFORMED);
+                if (whole) {
+                        CHECK(out.count == length / 16 - 1 && out.grantee.high == 1 && out.grantee.low == 2);
+                        CHECK(!memcmp(out.items, give.items, out.count * sizeof *out.items));
+                }
+        }
+        give.items[1].kind = PTL_CARRY_DEAD;
+        CHECK_EQ(decode_give(48, &out), PTL_E_MALFORMED);
+        CHECK_EQ(decode_give(32, &out), 0);
+        give.items[0].ticket = ptl_ticket_make(3, 0, 4);
+        CHECK_EQ(decode_give(32, &out), PTL_E_MALFORMED);
 }

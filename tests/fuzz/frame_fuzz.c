@@ -5,7 +5,7 @@
  *
  * First byte, the way: bit 0: the words the reader comes to get their right stamps (else the input
  * must guess them), bit 1: and their right sequence numbers, bit 2: the input is a rich body, no
- * ring. Second byte: where the reader starts, near the start or the end of the level. Then: what
+ * ring; bit 3: that of a GIVE. Second byte: where the reader starts, near the start or the end of the level. Then: what
  * lies from there on, in every level.
  */
 #include "shm/ring.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { STAMPS = 1, SEQUENCES = 2, BODY = 4, FRAMES_MAX = 10000, INPUT_MAX = 0x10000 };
+enum { STAMPS = 1, SEQUENCES = 2, BODY = 4, GIVE = 8, FRAMES_MAX = 10000, INPUT_MAX = 0x10000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,7 +38,9 @@ static void fuzz_rich(const void *body, uint32_t length)
 
         memcpy(copy, length ? body : &nothing, length);
         if (ptl_rich_decode(copy, length, &rich) == 0) {
-                head = ptl_rich_head_size(rich.n_rights, rich.n_regions);
+                head = ptl_rich_head_size(rich.n_rights, rich.n_regions) +
+                       rich.n_given * sizeof(struct ptl_frame_given);
+                must(rich.n_given <= rich.n_rights);
                 must(rich.n_rights <= 64 && rich.n_regions <= 16 && head <= length);
                 if (rich.where == PTL_WHERE_INLINE)
                         must(rich.bytes == copy + head && rich.size == length - head);
@@ -51,6 +53,18 @@ static void fuzz_rich(const void *body, uint32_t length)
                 free(again);
         }
         free(copy);
+}
+
+/* Whatever is accepted has as many items as it says, each of which can be. */
+static void fuzz_give(const void *body, uint32_t length)
+{
+        struct ptl_give give;
+
+        if (ptl_give_decode(body, length, &give))
+                return;
+        must(give.count >= 1 && give.count <= PTL_GIVE_MAX && length == 16 + 16 * give.count);
+        for (uint32_t i = 0; i < give.count; i++)
+                must(ptl_ticket_index(give.items[i].ticket) != 0);
 }
 
 static void check_frame(const struct ptl_ring_reader *r, const struct ptl_frame *f)
@@ -114,6 +128,8 @@ static void read_all(struct ptl_ring_reader *r, unsigned way)
                 check_frame(r, &f);
                 if (f.kind == PTL_FRAME_RICH)
                         fuzz_rich(f.body, f.length);
+                if (f.kind == PTL_FRAME_GIVE)
+                        fuzz_give(f.body, f.length);
                 ptl_ring_advance(r, &f);
                 ptl_ring_consume(r, r->position);
         }
@@ -145,6 +161,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 return 0;
         if (data[0] & BODY) {
                 fuzz_rich(data + 2, (uint32_t)size - 2);
+                return 0;
+        }
+        if (data[0] & GIVE) {
+                fuzz_give(data + 2, (uint32_t)size - 2);
                 return 0;
         }
         if (!box.base) {
