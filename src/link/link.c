@@ -47,7 +47,7 @@ int ptl_link_init(struct ptl_link *link, int socket, const struct ptl_identity *
                 link->bell = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK); /* readable for ever: edges tell */
                 /* Armed before the peer can publish: a link is born cold, looked at since its arming. */
                 ptl_bell_arm(&ptl_outbox_head(&link->mine)->bell, &link->sleeper);
-                r = link->bell < 0 ? -errno : send_hello(link, socket);
+                r = link->bell < 0 ? -errno : socket < 0 ? 0 : send_hello(link, socket);
         }
         if (!r) {
                 ptl_ring_writer_init(&link->tx, &link->mine);

@@ -74,7 +74,7 @@ struct ptl_link {
 
 /**
  * ptl_link_init - begin a link on a socket that the name server made
- * @socket:   consumed on success
+ * @socket:   consumed on success; -EBADF: the link is LOST until ptl_link_rejoin()
  * @identity: the peer, as attested; borrowed
  *
  * Makes our outbox and doorbell and sends HELLO. State INTRODUCED after it.

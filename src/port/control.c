@@ -5,8 +5,7 @@
  * A control frame states the condition of one table entry. What cannot be written now stays a mark in
  * that entry, so there is no queue that a peer who reads nothing could make grow.
  */
-#include "port/peer.h"
-#include "port/receiver.h"
+#include "port/handoff.h"
 #include "port/regions.h"
 #include <string.h>
 
@@ -36,8 +35,8 @@ void ptl_control_release(struct ptl_peer *peer, struct ptl_entry *e)
         ptl_control_flush(peer);
 }
 
-static int write_frame(struct ptl_link *link, enum ptl_frame_kind kind,
-                       const struct ptl_frame_head *head, const void *body, uint32_t length)
+int ptl_control_write(struct ptl_link *link, enum ptl_frame_kind kind, const struct ptl_frame_head *head,
+                      const void *body, uint32_t length)
 {
         struct ptl_ring_slot slot;
         int r = ptl_ring_reserve(&link->tx, length, 0, &slot);
@@ -58,14 +57,16 @@ static int write_claim(struct ptl_peer *peer, const struct ptl_entry *e)
         struct ptl_frame_claim body = {.ticket = h->ticket};
         struct ptl_frame_head head = {.right = e->remote & ~PTL_RIGHT_CLAIMED};
 
-        return write_frame(&peer->link, PTL_FRAME_CLAIM, &head, &body, sizeof body);
+        if (e->flags & PTL_ENTRY_HANDED)
+                return ptl_redeem_write(peer, e);
+        return ptl_control_write(&peer->link, PTL_FRAME_CLAIM, &head, &body, sizeof body);
 }
 
 static int write_release(struct ptl_peer *peer, const struct ptl_entry *e)
 {
         struct ptl_frame_head head = {.right = e->remote, .token = e->released};
 
-        return write_frame(&peer->link, PTL_FRAME_RELEASE, &head, NULL, 0);
+        return ptl_control_write(&peer->link, PTL_FRAME_RELEASE, &head, NULL, 0);
 }
 
 /* The entry at the head of the list; claims before releases. 0: go on; else the ring is full. */
@@ -96,26 +97,32 @@ static int flush_entry(struct ptl_peer *peer, struct ptl_entry *e)
         return 0;
 }
 
-static int write_window(struct ptl_link *link, const struct ptl_grant *g, enum ptl_frame_kind kind)
+static int write_window(struct ptl_link *link, struct ptl_grant *g, enum ptl_frame_kind kind)
 {
         struct ptl_frame_window body = {0};
         struct ptl_frame_head head = {.right = ptl_grant_right(g)};
+        int r;
 
+        if (g->marks & PTL_MARK_SAME)
+                head.token = ptl_grant_same(g);
         if (g->receiver) {
                 body.limit_messages = g->receiver->limit_messages;
                 body.limit_units = g->receiver->limit_units;
         }
-        return write_frame(link, kind, &head, &body, sizeof body);
+        r = ptl_control_write(link, kind, &head, &body, sizeof body);
+        if (!r && head.token)
+                g->marks |= PTL_MARK_MERGED;
+        return r;
 }
 
 static int write_grant(struct ptl_link *link, struct ptl_grant *g)
 {
         struct ptl_frame_head head = {.right = ptl_grant_right(g)};
 
-        if (g->references == 0) /* given back meanwhile: nobody to tell */
+        if (g->references == 0 || g->kind == PTL_GRANT_PARKED) /* given back meanwhile, or not judged: nobody to tell */
                 return 0;
         if (g->marks & PTL_MARK_DEAD)
-                return write_frame(link, PTL_FRAME_DEAD, &head, NULL, 0);
+                return ptl_control_write(link, PTL_FRAME_DEAD, &head, NULL, 0);
         return write_window(link, g,
                             g->marks & PTL_MARK_CONFIRM ? PTL_FRAME_CONFIRM : PTL_FRAME_WINDOW);
 }
@@ -131,9 +138,11 @@ static int flush_grants(struct ptl_peer *peer, int claimed)
                 if (r)
                         return r;
                 peer->pending_grants[claimed] = g->pending_next;
-                g->marks = 0;
-                if (g->references == 0)
+                g->marks &= PTL_MARK_MERGED;
+                if (g->references == 0) {
+                        g->marks = 0;
                         ptl_grant_free(g);
+                }
         }
         return 0;
 }
@@ -146,7 +155,7 @@ static int flush_retired(struct ptl_peer *peer)
 
                 if (!(peer->retire[i / 8] >> i % 8 & 1))
                         continue;
-                r = write_frame(&peer->link, PTL_FRAME_RETIRE, &head, NULL, 0);
+                r = ptl_control_write(&peer->link, PTL_FRAME_RETIRE, &head, NULL, 0);
                 if (r)
                         return r;
                 peer->retire[i / 8] &= (uint8_t)~(1u << i % 8);
@@ -173,6 +182,8 @@ void ptl_control_flush(struct ptl_peer *peer)
                 r = flush_grants(peer, 1);
         if (!r)
                 r = flush_retired(peer);
+        if (!r && peer->handoff)
+                r = ptl_handoff_flush(peer);
         if (!r)
                 ptl_control_set_pending(peer, false);
         ptl_link_bell(link);

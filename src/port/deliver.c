@@ -2,6 +2,7 @@
 /* port/deliver.c - see deliver.h */
 #include "port/deliver.h"
 #include "link/trace_frame.h"
+#include "port/handoff.h"
 #include "port/plain.h"
 #include "port/regions.h"
 #include <string.h>
@@ -69,6 +70,11 @@ static struct ptl_queued *queued_for(struct ptl_peer *peer, struct arrival *a, b
         return q;
 }
 
+static bool is_given(const struct ptl_frame_right *right)
+{
+        return right->what == PTL_CARRY_GIVEN_SEND || right->what == PTL_CARRY_GIVEN_ONCE;
+}
+
 static int carry_rights(struct ptl_queued *q, const struct ptl_rich *rich)
 {
         if (!rich->n_rights)
@@ -76,9 +82,14 @@ static int carry_rights(struct ptl_queued *q, const struct ptl_rich *rich)
         q->carried = calloc(rich->n_rights, sizeof *q->carried);
         if (!q->carried)
                 return -ENOMEM;
-        for (uint32_t i = 0; i < rich->n_rights; i++)
-                q->carried[i] = ptl_carried_arrive(q->peer, &rich->rights[i]);
-        q->n_rights = (uint8_t)rich->n_rights;
+        for (uint32_t i = 0; i < rich->n_rights; i++) {
+                const struct ptl_frame_right *right = &rich->rights[i];
+
+                q->carried[i] = is_given(right) ? ptl_redeem_arrive(q->peer, right,
+                                                                    ptl_rich_given(rich, right->right), q)
+                                                : ptl_carried_arrive(q->peer, right);
+                q->n_rights++;
+        }
         return 0;
 }
 
@@ -145,7 +156,7 @@ static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want
 {
         struct ptl_receiver *r = g->receiver;
 
-        if (is_wanted(want, r)) {
+        if (is_wanted(want, r) && !q->unsettled) {
                 if (g->kind == PTL_GRANT_SEND)
                         ptl_grant_taken(g, q->units);
                 r->received++;
@@ -154,6 +165,8 @@ static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want
         } else {
                 q->grant = g->kind == PTL_GRANT_SEND ? ptl_grant_right(g) : 0;
                 q->serial = g->serial;
+                if (PTL_UNLIKELY(q->unsettled))
+                        ptl_redeem_queued(g->peer->space, q, r->name);
                 ptl_receiver_put(g->peer->space, r, q);
         }
 }
@@ -293,6 +306,7 @@ static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
                              ptl_right_index(e->remote));
 
         h->name = PTL_NULL;
+        e->flags &= (uint8_t)~PTL_ENTRY_HANDED;
         e->released++;
         ptl_control_release(peer, e);
         e->released = 0;
@@ -313,6 +327,8 @@ static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
                 return lie(peer); /* what we have not claimed yet it cannot know */
         if (e)
                 detach_dead(peer, e);
+        if (peer->handoff)
+                ptl_redeem_refused(peer, f->head.right);
         return 0;
 }
 
@@ -323,13 +339,15 @@ static int window(struct ptl_peer *peer, const struct ptl_frame *f)
 
         if (ptl_frame_body(f->body, f->length, &body, sizeof body))
                 return lie(peer);
-        if (e && f->kind == PTL_FRAME_CONFIRM)
-                e->flags &= (uint8_t)~PTL_ENTRY_UNCONFIRMED; /* E6: the word was set back before this was written */
-        if (e && (e->rights | e->under_way) & PTL_RIGHT_SEND) {
+        if (e && f->kind == PTL_FRAME_CONFIRM) /* E6: the word was set back before this was written */
+                e->flags &= (uint8_t)~(PTL_ENTRY_UNCONFIRMED | PTL_ENTRY_HANDED);
+        if (e && (e->rights | e->under_way) & PTL_RIGHT_SEND && !(e->flags & PTL_ENTRY_HANDED)) {
                 e->limit_messages = body.limit_messages;
                 e->limit_units = body.limit_units;
                 peer->space->room(peer->space);
         }
+        if (f->kind == PTL_FRAME_CONFIRM && peer->handoff)
+                ptl_redeem_confirmed(peer, f->head.right, f->head.token);
         return 0;
 }
 
@@ -337,7 +355,7 @@ static int release(struct ptl_peer *peer, const struct ptl_frame *f)
 {
         struct ptl_grant *g = ptl_grant_find(peer, f->head.right);
 
-        if (!g || f->head.token == 0 || f->head.token > g->references)
+        if (!g || g->kind == PTL_GRANT_PARKED || f->head.token == 0 || f->head.token > g->references)
                 return lie(peer);
         ptl_grant_release(g, f->head.token);
         return 0;
@@ -357,6 +375,26 @@ static bool give_plain(struct ptl_peer *peer, const struct ptl_frame *f, struct 
                 return false;
         ptl_plain_count(g, f->length);
         return want->filled = true;
+}
+
+/* What is said about rights of third tasks (handoff.h). */
+static int handoff(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        int r = PTL_E_MALFORMED;
+
+        if (f->kind == PTL_FRAME_GIVE)
+                r = ptl_ticket_give(peer, f);
+        else if (f->kind == PTL_FRAME_SETTLED)
+                r = ptl_given_settled(peer, f);
+        else if (f->kind == PTL_FRAME_WITHDRAW)
+                r = ptl_ticket_withdraw(peer, f);
+        else if (f->kind == PTL_FRAME_REDEEM)
+                r = ptl_ticket_redeem(peer, f);
+        else if (f->kind == PTL_FRAME_ASK)
+                r = ptl_redeem_ask(peer, f);
+        else if (f->kind == PTL_FRAME_READ_OUT)
+                r = ptl_ticket_read_out(peer, f);
+        return r ? lie(peer) : 0;
 }
 
 static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
@@ -388,7 +426,7 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         case PTL_FRAME_REDEEM:
         case PTL_FRAME_ASK:
         case PTL_FRAME_READ_OUT:
-                break;
+                return handoff(peer, f);
         case PTL_FRAME_INLINE:
         case PTL_FRAME_NONE:
         case PTL_FRAME_PAD:

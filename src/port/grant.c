@@ -36,12 +36,11 @@ static struct ptl_grant *find_send(struct ptl_peer *peer, const struct ptl_recei
         return NULL;
 }
 
-/* A send right. */
 static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
-                  struct ptl_receiver *receiver)
+                  struct ptl_receiver *receiver, enum ptl_grant_kind kind)
 {
         g->number = number;
-        g->kind = PTL_GRANT_SEND;
+        g->kind = (uint8_t)kind;
         g->marks = 0;
         g->references = 1;
         g->serial++;
@@ -53,7 +52,8 @@ static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
         if (!receiver)
                 return;
         ptl_grant_attach(g, receiver);
-        ptl_senders_add(peer->space, receiver);
+        if (kind == PTL_GRANT_SEND)
+                ptl_senders_add(peer->space, receiver);
 }
 
 static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver)
@@ -67,7 +67,7 @@ static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *r
                 ptl_table_give(&peer->granted, index);
                 return NULL;
         }
-        start(g, peer, index, receiver);
+        start(g, peer, index, receiver, PTL_GRANT_SEND);
         return g;
 }
 
@@ -114,7 +114,9 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
         return ptl_grant_right(g);
 }
 
-int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver)
+/* The index is the peer's choice. It is told whether there is a right. */
+static int claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver, enum ptl_grant_kind kind,
+                 struct ptl_grant **ret_grant)
 {
         uint32_t index = ptl_right_index(right);
         struct ptl_grant *g;
@@ -131,13 +133,58 @@ int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *
             !reserve_taken(peer, index, true))
                 return PTL_E_MALFORMED;
         g->generation = (uint16_t)ptl_right_generation(right);
-        start(g, peer, index | PTL_RIGHT_CLAIMED, receiver);
+        start(g, peer, index | PTL_RIGHT_CLAIMED, receiver, kind);
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
-        if (receiver)
-                ptl_receiver_entry(peer->space, receiver)->made++;
         ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
+        *ret_grant = g;
         return 0;
+}
+
+int ptl_grant_claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver)
+{
+        struct ptl_grant *g;
+        int r = claim(peer, right, receiver, PTL_GRANT_SEND, &g);
+
+        if (!r && g->receiver)
+                ptl_receiver_entry(peer->space, g->receiver)->made++;
+        return r;
+}
+
+int ptl_grant_redeem(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver,
+                     enum ptl_grant_kind kind, struct ptl_grant **ret_grant)
+{
+        return claim(peer, right, receiver, kind, ret_grant);
+}
+
+int ptl_grant_park(struct ptl_peer *peer, uint32_t right)
+{
+        struct ptl_grant *g;
+        int r = claim(peer, right, NULL, PTL_GRANT_SEND, &g);
+
+        if (r)
+                return r;
+        g->kind = PTL_GRANT_PARKED;
+        g->marks = PTL_MARK_WINDOW; /* it is on the list of what is to be told already: harmless there */
+        return 0;
+}
+
+void ptl_grant_unpark(struct ptl_grant *g) { g->kind = PTL_GRANT_FREE; }
+
+uint32_t ptl_grant_same(const struct ptl_grant *grant)
+{
+        const unsigned unanswered = PTL_MARK_CONFIRM | PTL_MARK_SAME; /* redeemed: the peer keeps it from use */
+        uint32_t merged = 0;
+
+        for (const struct ptl_grant *g = grant->receiver ? grant->receiver->grants : NULL; g; g = g->next) {
+                if (g == grant || g->peer != grant->peer || g->kind != PTL_GRANT_SEND || !g->references ||
+                    (g->marks & unanswered) == unanswered)
+                        continue;
+                if (!(g->marks & PTL_MARK_MERGED))
+                        return ptl_grant_right(g);
+                merged = ptl_grant_right(g); /* unless what it was to be merged with was gone */
+        }
+        return merged;
 }
 
 void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(g); }
@@ -171,6 +218,7 @@ void ptl_grant_release(struct ptl_grant *g, uint32_t count)
                 g->references -= count;
                 return;
         }
+        g->marks &= (uint8_t)~PTL_MARK_MERGED;
         leave_orphans(g);
         ptl_grant_free(g);
         if (r && was_send)
@@ -183,7 +231,7 @@ void ptl_grant_mark(struct ptl_grant *g, unsigned mark)
 {
         struct ptl_peer *peer = g->peer;
 
-        if (!g->marks) {
+        if (!(g->marks & ~PTL_MARK_MERGED)) {
                 uint32_t *head = &peer->pending_grants[ptl_right_is_claimed(g->number)];
 
                 g->pending_next = *head;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/peer.c - life of a linked task (peer.h) */
-#include "port/peer.h"
-#include "port/receiver.h"
+#include "port/handoff.h"
 #include "port/regions.h"
 
 int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity *identity,
@@ -29,6 +28,7 @@ int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity 
 void ptl_peer_free(struct ptl_peer *peer)
 {
         ptl_regions_drop(peer);
+        ptl_handoff_free(peer);
         ptl_link_fini(&peer->link);
         ptl_table_fini(&peer->granted);
         ptl_table_fini(&peer->claimed);
@@ -93,6 +93,8 @@ void ptl_peer_died(struct ptl_peer *peer)
         ptl_peer_ref(peer);
         ptl_link_kill(&peer->link);
         drop_pending(peer);
+        if (peer->space->handoffs)
+                ptl_handoff_peer_died(peer);
         ptl_grant_drop_spare(peer);
         release_granted(&peer->granted);
         release_granted(&peer->claimed);

@@ -12,10 +12,23 @@
 #include "port/space.h"
 #include "wire/frame.h"
 
-enum ptl_grant_kind { PTL_GRANT_FREE, PTL_GRANT_SEND, PTL_GRANT_ONCE };
+enum ptl_grant_kind {
+        PTL_GRANT_FREE,
+        PTL_GRANT_SEND,
+        PTL_GRANT_ONCE,
+        PTL_GRANT_PARKED,  /* claimed, and the grant was not read yet (port/handoff.h) */
+        PTL_GRANT_TICKET,  /* given on, and not claimed yet: of a granter's tickets */
+        PTL_GRANT_SETTLED, /* no longer, and its granter is not told yet: likewise */
+};
 
 /* What is still to be written to the peer about a grant. */
-enum ptl_grant_marks { PTL_MARK_CONFIRM = 1, PTL_MARK_WINDOW = 2, PTL_MARK_DEAD = 4 };
+enum ptl_grant_marks {
+        PTL_MARK_CONFIRM = 1,
+        PTL_MARK_WINDOW = 2,
+        PTL_MARK_DEAD = 4,
+        PTL_MARK_SAME = 8, /* with CONFIRM: says which other right to this port the peer has */
+        PTL_MARK_MERGED = 16, /* nothing to be written: that was said, and the peer is likely to give this one back */
+};
 
 /* A right to a port of ours that the peer holds. */
 struct ptl_grant {
@@ -42,6 +55,7 @@ struct ptl_held {
         uint64_t ticket; /* of a claim */
 };
 
+struct ptl_handoff;
 struct ptl_region;
 
 /* A link that ended before the peer had answered on it (task/relink.h). */
@@ -82,6 +96,8 @@ struct ptl_peer {
         uint32_t idle; /* sleeps since a frame came */
         ptl_time stalled_until; /* what its socket holds could not be taken in; 0: nothing keeps us */
         struct ptl_relink relink;
+        struct ptl_handoff *handoff; /* of rights of third tasks; NULL: there never were any */
+        bool known_dead; /* the server says so */
 };
 
 /* Consumes @socket on success; one reference, the caller's. */
@@ -150,6 +166,16 @@ static inline uint64_t ptl_orphan_cost(uint32_t messages, uint32_t units)
 
 /* Takes back a reference that was granted with a message which is not sent after all. */
 void ptl_grant_revoke(struct ptl_grant *grant);
+/* The peer redeems a right that was given on: no new one is made. @receiver as above. */
+PTL_MUST_CHECK int ptl_grant_redeem(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver,
+                                    enum ptl_grant_kind kind, struct ptl_grant **ret_grant);
+
+/* The claim's grant is looked for: it may come to be a right. The index is one that could be claimed. */
+PTL_MUST_CHECK int ptl_grant_park(struct ptl_peer *peer, uint32_t right);
+void ptl_grant_unpark(struct ptl_grant *grant);
+
+/* Another send right to the same port that the grant's peer holds; 0: none. */
+uint32_t ptl_grant_same(const struct ptl_grant *grant);
 
 /* Gives back @count references; the last frees it. */
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
@@ -184,6 +210,10 @@ struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
 
 /* The entry has something to write: a CLAIM or a RELEASE. */
 void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag);
+
+/* Writes a control frame; PTL_E_FULL. The link's lock is held. */
+PTL_MUST_CHECK int ptl_control_write(struct ptl_link *link, enum ptl_frame_kind kind,
+                                     const struct ptl_frame_head *head, const void *body, uint32_t length);
 
 /* Gives e->released references back now; the right stays. Leaves them counted if memory is short. */
 void ptl_control_release(struct ptl_peer *peer, struct ptl_entry *entry);

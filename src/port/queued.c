@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/queued.c - messages between arrival and release (receiver.h) */
-#include "port/receiver.h"
+#include "port/handoff.h"
 #include "port/regions.h"
 #include "port/senders.h"
 #include <string.h>
@@ -222,6 +222,8 @@ static ptl_port enter_reply(struct ptl_space *space, struct ptl_queued *q)
 
 void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
 {
+        if (PTL_UNLIKELY(q->unsettled) && !q->opened)
+                ptl_redeem_forget(space, q);
         if (!q->opened) {
                 ptl_port reply = enter_reply(space, q);
                 struct ptl_entry *e = ptl_space_entry(space, reply);

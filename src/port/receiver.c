@@ -151,6 +151,8 @@ static void kill_grants(struct ptl_receiver *r)
                         continue;
                 }
                 ptl_grant_detach(g);
+                if (g->kind == PTL_GRANT_TICKET) /* who asks for it is told then */
+                        continue;
                 ptl_grant_mark(g, PTL_MARK_DEAD);
                 ptl_control_flush(g->peer);
         }
@@ -218,15 +220,45 @@ void ptl_receiver_put(struct ptl_space *space, struct ptl_receiver *r, struct pt
         space->ready(space, r);
 }
 
+/* Does an earlier one of the same sender wait? */
+static bool is_behind(const struct ptl_receiver *r, const struct ptl_queued *q)
+{
+        for (const struct ptl_queued *p = r->head; p != q; p = p->next)
+                if (p->unsettled && p->peer == q->peer)
+                        return true;
+        return false;
+}
+
+/* Where the first message hangs that does not wait (docs/protocol/handoff.md, H7). */
+static struct ptl_queued **find_ready(struct ptl_receiver *r)
+{
+        struct ptl_queued **at = &r->head;
+
+        while (*at && ((*at)->unsettled || is_behind(r, *at)))
+                at = &(*at)->next;
+        return at;
+}
+
+static bool has_ready(struct ptl_receiver *r)
+{
+        return r->head && (PTL_LIKELY(!r->head->unsettled) || *find_ready(r));
+}
+
 struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receiver *r)
 {
-        struct ptl_queued *q = r->head;
+        struct ptl_queued *q = r->head, **at = &r->head;
 
         if (!q)
                 return NULL;
-        r->head = q->next;
-        if (!r->head)
-                r->tail = &r->head;
+        if (PTL_UNLIKELY(q->unsettled)) {
+                at = find_ready(r);
+                q = *at;
+                if (!q)
+                        return NULL;
+        }
+        *at = q->next;
+        if (!*at)
+                r->tail = at;
         r->queued--;
         r->received++;
         if (q->notify)
@@ -258,7 +290,7 @@ struct ptl_receiver *ptl_set_pick(struct ptl_set *set)
         if (!r)
                 return NULL;
         do {
-                if (r->head) {
+                if (has_ready(r)) {
                         set->members = r->more->set_next; /* the next one's turn */
                         return r;
                 }

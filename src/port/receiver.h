@@ -47,6 +47,7 @@ struct ptl_queued {
         uint8_t opened; /* the program has it: rights and regions are names and handles */
         bool left;          /* it was left with a full port of this task */
         bool local_counted; /* counts against the port's limit for this task's own sends */
+        uint8_t unsettled;  /* rights in it that are not confirmed: it waits, with its sender's later ones */
         union {
                 struct ptl_frame_right *carried;      /* before opening */
                 const struct ptl_right_item *rights;  /* after */
@@ -239,7 +240,7 @@ void ptl_receiver_doom(struct ptl_space *space, ptl_port name);
 /* Puts a message at the end of the queue (consumed) and says so (space->ready). */
 void ptl_receiver_put(struct ptl_space *space, struct ptl_receiver *receiver, struct ptl_queued *q);
 
-/* Takes the first message and counts it taken; NULL: empty. */
+/* Takes the first message that does not wait and counts it taken; NULL: none. */
 struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receiver *receiver);
 
 /* A member of the set that has a message, members in turn; NULL: none. */
@@ -265,6 +266,9 @@ ptl_port ptl_once_insert(struct ptl_space *space, struct ptl_receiver *receiver)
 
 /* One of those was given up: its port is told. */
 void ptl_once_unused(struct ptl_space *space, ptl_port port);
+
+/* A right all of whose references are gone: back to its port's task. */
+void ptl_right_give_back(struct ptl_entry *entry);
 
 /* Turns a send or send-once right into a dead name and tells whoever asked. */
 void ptl_right_kill(struct ptl_space *space, struct ptl_entry *entry);

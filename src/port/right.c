@@ -3,15 +3,20 @@
 #include "port/receiver.h"
 #include "port/request.h"
 #include "port/senders.h"
+#include "port/handoff.h"
 
 /* A remote right is given back by a frame; until that is written its entry stays. */
-static void give_back(struct ptl_entry *e)
+void ptl_right_give_back(struct ptl_entry *e)
 {
         struct ptl_peer *peer = e->peer;
 
         e->rights = 0;
         e->generation = (e->generation + 1) % PTL_NAME_GENERATIONS; /* the name is dead already */
         e->released++;
+        if (e->flags & PTL_ENTRY_HANDED) {
+                ptl_redeem_gave_up(peer, e);
+                return;
+        }
         ptl_control_entry(peer, e, PTL_ENTRY_RELEASE);
         ptl_control_flush(peer);
 }
@@ -68,7 +73,7 @@ void ptl_right_drop(struct ptl_space *space, struct ptl_entry *e, uint32_t count
         }
         e->rights = 0;
         if (e->peer && ptl_link_state(&e->peer->link) != PTL_LINK_DEAD) {
-                give_back(e);
+                ptl_right_give_back(e);
                 return;
         }
         if (e->peer) {

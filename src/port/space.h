@@ -18,6 +18,9 @@ struct ptl_receiver;
 struct ptl_set;
 struct ptl_queued;
 struct ptl_left;
+struct ptl_granter;
+struct ptl_parked;
+struct ptl_waiting;
 
 enum {
         PTL_NAME_INDEX_BITS = 20,
@@ -26,6 +29,7 @@ enum {
 };
 
 enum ptl_entry_flags {
+        PTL_ENTRY_HANDED = 1,  /* redeemed, and not confirmed: kept from use (port/handoff.h) */
         PTL_ENTRY_RELEASE = 2, /* given up; stays until its RELEASE frame is written */
         PTL_ENTRY_FORKED = 4,  /* was the parent's when this process was forked */
         PTL_ENTRY_LEFT = 8,    /* a message is left with the port */
@@ -86,10 +90,17 @@ struct ptl_space {
         struct ptl_queued *cells; /* free cells for small messages */
         uint32_t n_cells;
         struct ptl_peer *peers; /* all linked tasks */
+        struct ptl_granter *granters; /* who gave rights to our ports on */
+        struct ptl_parked *parked;    /* claims whose grants are still to be read */
+        struct ptl_waiting *waiting;  /* messages with rights that are not confirmed, oldest first */
+        uint32_t handoffs;            /* links that had to do with rights of third tasks, ever */
+        uint32_t asks;                /* questions about dead tasks that are not answered */
+        bool looking;                 /* a granter's link is being looked at */
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
         struct ptl_receiver *doomed; /* mailed ports whose message was destroyed: to be destroyed in turn */
         bool reaping;                /* somebody up the stack does that */
         struct ptl_task_statistics counters;
+        const struct ptl_identity *me; /* as the server knows this task */
         uint32_t epoch;    /* counts starts of the task: what is of another is not touched */
         uint32_t pending;  /* peers to whom something is to be written (port/control.c) */
         uint32_t internal; /* names that are the library's own */
@@ -101,6 +112,8 @@ struct ptl_space {
         void (*opened)(struct ptl_space *space, struct ptl_peer *peer);
         /* Does the name server give out rights to this port? */
         bool (*published)(struct ptl_space *space, const struct ptl_receiver *receiver);
+        /* ... when a right of @id's was given by @granter: the link with it, begun if need be, or NULL. */
+        struct ptl_peer *(*seek)(struct ptl_space *space, struct ptl_task_id id, struct ptl_task_id granter);
         /* ... when something waits for room that did not when the leader went to sleep. */
         void (*rethink)(struct ptl_space *space);
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/carry.c - see carry.h */
 #include "task/carry.h"
+#include "port/handoff.h"
 #include "port/regions.h"
 #include "port/request.h"
 #include "port/senders.h"
@@ -36,6 +37,23 @@ static size_t moved(const struct ptl_outgoing *out, ptl_port port)
         return n;
 }
 
+/* A living right to a port of neither this task's nor @peer's? (Over another link with the same task, too.) */
+static bool is_thirds(const struct ptl_entry *e, const struct ptl_peer *peer)
+{
+        return e->peer && e->peer != peer && !(e->rights & PTL_RIGHT_DEAD);
+}
+
+/* What is not confirmed is not sent on (H8), and given on over an open link only (H2): both come by themselves. */
+static int check_remote(const struct ptl_entry *e, const struct ptl_peer *peer)
+{
+        if (e->flags & PTL_ENTRY_HANDED)
+                return PTL_E_FULL;
+        if (is_thirds(e, peer) &&
+            (e->flags & PTL_ENTRY_CLAIM || ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED))
+                return PTL_E_FULL;
+        return 0;
+}
+
 static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
                        const struct ptl_outgoing *out, const struct ptl_right_item *item)
 {
@@ -52,9 +70,7 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
                 return PTL_E_RIGHT; /* the library's: a task port */
         if (is_move(item) && moved(out, item->port) > e->references)
                 return PTL_E_RIGHT;
-        if (peer && e->peer && e->peer != peer)
-                return PTL_E_UNSUPPORTED; /* a third task's port */
-        return 0;
+        return peer ? check_remote(e, peer) : 0;
 }
 
 static int check_region(const struct ptl_outgoing *out, size_t i)
@@ -98,9 +114,9 @@ static uint32_t grant(struct ptl_peer *peer, struct ptl_receiver *receiver, stru
         return f->right;
 }
 
-/* 0 is returned only where a grant was needed and the peer's table is full. */
+/* 0 is returned only where a grant was needed and the peer's table is full. @given: counts. */
 static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
-                           const struct ptl_right_item *item, struct ptl_frame_right *f)
+                           const struct ptl_right_item *item, struct ptl_frame_right *f, uint32_t *given)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, item->port);
         bool once = item->disposition == PTL_MAKE_SEND_ONCE || item->disposition == PTL_MOVE_SEND_ONCE;
@@ -117,6 +133,9 @@ static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
         if (e->peer == peer && !(e->rights & PTL_RIGHT_DEAD)) {
                 f->what = once ? PTL_CARRY_BACK_ONCE : PTL_CARRY_BACK_SEND;
                 f->right = e->remote;
+        } else if (is_thirds(e, peer)) {
+                f->what = once ? PTL_CARRY_GIVEN_ONCE : PTL_CARRY_GIVEN_SEND;
+                f->right = (*given)++;
         }
         return 1;
 }
@@ -135,8 +154,10 @@ void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *right
 int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out,
                     struct ptl_frame_right *ret)
 {
+        uint32_t given = 0;
+
         for (size_t i = 0; i < out->n_rights; i++) {
-                if (fill_right(task, peer, &out->rights[i], &ret[i]))
+                if (fill_right(task, peer, &out->rights[i], &ret[i], &given))
                         continue;
                 ptl_carry_revoke(peer, ret, i);
                 return PTL_E_QUOTA;
@@ -144,7 +165,106 @@ int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer, const struct p
         return 0;
 }
 
-/* A send-once right that went home: its number is the peer's again. */
+/* --- rights of third tasks --- */
+
+uint32_t ptl_carry_given(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < out->n_rights; i++)
+                n += is_thirds(ptl_space_entry(&task->space, out->rights[i].port), peer);
+        return n;
+}
+
+static struct ptl_giving *giving_of(struct ptl_carry_giving *all, struct ptl_peer *owner)
+{
+        struct ptl_giving *g = all->of;
+
+        while (g < all->of + all->owners && g->owner != owner)
+                g++;
+        if (g == all->of + all->owners) {
+                g->owner = owner;
+                g->count = 0;
+                all->owners++;
+        }
+        return g;
+}
+
+/* Who is to be told what. */
+static void sort_by_owner(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out,
+                          struct ptl_carry_giving *all)
+{
+        for (size_t i = 0; i < out->n_rights; i++) {
+                const struct ptl_entry *e = ptl_space_entry(&task->space, out->rights[i].port);
+                struct ptl_giving *g;
+
+                if (!is_thirds(e, peer))
+                        continue;
+                g = giving_of(all, e->peer);
+                g->give.items[g->count++] = (struct ptl_frame_give_item){
+                        .right = e->remote,
+                        .kind = e->rights & PTL_RIGHT_SEND_ONCE ? PTL_CARRY_ONCE : PTL_CARRY_SEND};
+        }
+}
+
+/* Tickets in the order of the message's rights. */
+static void name_tickets(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out,
+                         struct ptl_carry_giving *all)
+{
+        uint32_t n = 0;
+
+        for (uint32_t k = 0; k < all->owners; k++)
+                all->of[k].count = 0;
+        for (size_t i = 0; i < out->n_rights; i++) {
+                const struct ptl_entry *e = ptl_space_entry(&task->space, out->rights[i].port);
+                struct ptl_giving *g;
+
+                if (!is_thirds(e, peer))
+                        continue;
+                g = giving_of(all, e->peer);
+                all->given[n++] = (struct ptl_frame_given){.owner = e->peer->link.identity.task,
+                                                           .ticket = g->give.items[g->count++].ticket};
+        }
+}
+
+int ptl_carry_give(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out, uint32_t count,
+                   struct ptl_carry_giving **ret_giving)
+{
+        struct ptl_carry_giving *all = malloc(sizeof *all + count * sizeof *all->of);
+
+        if (!all)
+                return -ENOMEM;
+        all->owners = 0;
+        sort_by_owner(task, peer, out, all);
+        for (uint32_t k = 0; k < all->owners; k++) {
+                int r = ptl_given_reserve(peer, &all->of[k]);
+
+                if (!r)
+                        continue;
+                all->owners = k;
+                ptl_carry_keep(all);
+                return r;
+        }
+        name_tickets(task, peer, out, all);
+        *ret_giving = all;
+        return 0;
+}
+
+void ptl_carry_keep(struct ptl_carry_giving *all)
+{
+        for (uint32_t k = 0; all && k < all->owners; k++)
+                ptl_given_cancel(&all->of[k]);
+        free(all);
+}
+
+void ptl_carry_gave(struct ptl_peer *peer, struct ptl_carry_giving *all)
+{
+        for (uint32_t k = 0; all && k < all->owners; k++)
+                ptl_given_commit(peer, &all->of[k]);
+        free(all);
+}
+
+/* A send-once right that went home, or was given on: its number is the peer's again. */
 static void forget_once(struct ptl_task *task, struct ptl_entry *e)
 {
         struct ptl_peer *peer = e->peer;

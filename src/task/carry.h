@@ -5,11 +5,11 @@
  * Two steps, as everything that moves rights: check (may fail, changes nothing), then take.
  */
 #pragma once
-#include "port/peer.h"
+#include "port/handoff.h"
 #include "task/task.h"
 
 /* May these rights go to @peer (NULL: this task)? 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT,
- * PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_UNSUPPORTED. */
+ * PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_FULL (a right is not confirmed yet, or its task has not answered). */
 PTL_MUST_CHECK int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
                                    const struct ptl_outgoing *out);
 
@@ -19,6 +19,24 @@ PTL_MUST_CHECK int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer,
 
 /* Undoes ptl_carry_grant(). */
 void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *rights, size_t count);
+
+/* What a message gives on of third tasks' rights (port/handoff.h). */
+struct ptl_carry_giving {
+        uint32_t owners;
+        struct ptl_frame_given given[PTL_MESSAGE_RIGHTS_MAX]; /* in the order of the message's rights */
+        struct ptl_giving of[];
+};
+
+/* How many rights of third tasks there are among them. */
+uint32_t ptl_carry_given(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out);
+
+/* Places and room to give @count of them on. 0, and then one of the next two is called; PTL_E_FULL, -ENOMEM. */
+PTL_MUST_CHECK int ptl_carry_give(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out,
+                                  uint32_t count, struct ptl_carry_giving **ret_giving);
+/* Undoes it; NULL: nothing. */
+void ptl_carry_keep(struct ptl_carry_giving *giving);
+/* Tells their tasks, before the message is published (H1); NULL: nothing. */
+void ptl_carry_gave(struct ptl_peer *peer, struct ptl_carry_giving *giving);
 
 /* The message is published: takes from the sender what was moved. */
 void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out);

@@ -2,6 +2,7 @@
 /* task/relink.c - see relink.h */
 #include "task/relink.h"
 #include "link/trace_frame.h"
+#include "task/seek.h"
 
 enum {
         FIRST_MS = 20, /* between two questions; then twice as long each time */
@@ -42,6 +43,14 @@ bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *peer)
         r->again_at = r->tries ? next_try(r) : PTL_NOW;
         ptl_relink_step(task);
         return true;
+}
+
+void ptl_relink_seek(struct ptl_task *task, struct ptl_peer *peer)
+{
+        peer->relink.lost = true;
+        peer->relink.again_at = PTL_NOW;
+        task->server.lost_links++;
+        ptl_relink_step(task);
 }
 
 void ptl_relink_end(struct ptl_task *task, struct ptl_peer *peer)
@@ -117,12 +126,12 @@ static void is_unknown(struct ptl_task *task, struct ptl_peer *peer)
 {
         struct ptl_relink *r = &peer->relink;
 
-        if (r->server == task->server.welcomes)
+        peer->known_dead = r->server == task->server.welcomes ||
+                           (r->unknown_until && ptl_deadline_passed(r->unknown_until));
+        if (peer->known_dead)
                 ptl_task_unlink(task, peer);
         else if (!r->unknown_until)
                 r->unknown_until = ptl_after_ms(PATIENCE_MS);
-        else if (ptl_deadline_passed(r->unknown_until))
-                ptl_task_unlink(task, peer);
 }
 
 void ptl_relink_answer(struct ptl_task *task, const struct ptl_server_msg *msg, int *fd)
@@ -131,9 +140,13 @@ void ptl_relink_answer(struct ptl_task *task, const struct ptl_server_msg *msg, 
 
         while (peer && !(peer->relink.lost && peer->relink.serial == msg->serial))
                 peer = peer->next;
-        if (!peer)
-                return; /* it has been found otherwise meanwhile */
+        if (!peer) { /* it has been found otherwise meanwhile */
+                ptl_seek_answer(task, msg);
+                return;
+        }
         peer->relink.serial = 0;
+        if (msg->type == PTL_SM_FOUND && !peer->link.identity.pid) /* sought by its id alone */
+                peer->link.identity = msg->found.owner;
         if (msg->type == PTL_SM_FOUND && *fd >= 0)
                 (void)ptl_relink_join(task, peer, fd, task->server.welcomes); /* else it is asked again */
         else if (msg->type == PTL_SM_RESULT && msg->result.outcome == PTL_E_NOT_FOUND)
@@ -142,6 +155,7 @@ void ptl_relink_answer(struct ptl_task *task, const struct ptl_server_msg *msg, 
 
 void ptl_relink_restart(struct ptl_task *task)
 {
+        ptl_seek_restart(task);
         for (struct ptl_peer *p = task->server.lost_links ? task->space.peers : NULL; p; p = p->next)
                 p->relink = (struct ptl_relink){
                         .lost = p->relink.lost, .server = p->relink.server, .again_at = PTL_NOW};

@@ -15,6 +15,9 @@
 /* The link's socket ended unanswered. False: nothing is lost with it, it may simply be forgotten. */
 PTL_MUST_CHECK bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *peer);
 
+/* A link that never had a socket (task/seek.h): the server is asked for one. */
+void ptl_relink_seek(struct ptl_task *task, struct ptl_peer *peer);
+
 /* The link goes on over @fd, which @server made and which is taken if that works. False: it is still lost. */
 bool ptl_relink_join(struct ptl_task *task, struct ptl_peer *peer, int *fd, uint32_t server);
 

@@ -151,7 +151,7 @@ static int export_regions(struct ptl_peer *peer, const struct ptl_sending *s, st
 
 /* The link's lock is held; the slot is reserved: nothing can fail behind the exports. */
 static int fill_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
-                     struct ptl_region *bytes, struct ptl_rich *rich)
+                     struct ptl_region *bytes, struct ptl_rich *rich, struct ptl_carry_giving **ret_giving)
 {
         struct ptl_peer *peer = e->peer;
         int r = s->extras ? ptl_carry_grant(task, peer, s->extras, rich->rights) : 0;
@@ -159,11 +159,15 @@ static int fill_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_send
         if (r)
                 return r;
         rich->n_rights = s->extras ? (uint32_t)s->extras->n_rights : 0;
-        r = mint_reply(task, peer, s);
+        if (PTL_UNLIKELY(rich->n_given))
+                r = ptl_carry_give(task, peer, s->extras, rich->n_given, ret_giving);
+        if (!r)
+                r = mint_reply(task, peer, s);
         if (!r)
                 r = export_regions(peer, s, bytes, rich);
         if (!r)
                 return 0;
+        ptl_carry_keep(*ret_giving);
         ptl_carry_revoke(peer, rich->rights, rich->n_rights);
         if (s->minted)
                 ptl_grant_free(ptl_grant_find(peer, s->minted));
@@ -176,20 +180,24 @@ static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sen
 {
         size_t n_rights = s->extras ? s->extras->n_rights : 0;
         size_t n_regions = (s->extras ? s->extras->n_regions : 0) + (bytes != NULL);
-        size_t head_size = ptl_rich_head_size((uint32_t)n_rights, (uint32_t)n_regions);
+        uint32_t n_given = n_rights ? ptl_carry_given(task, e->peer, s->extras) : 0;
+        size_t head_size = ptl_rich_head_size((uint32_t)n_rights, (uint32_t)n_regions) +
+                           n_given * sizeof(struct ptl_frame_given);
         uint32_t length = (uint32_t)(head_size + (bytes || s->block >= 0 ? 0 : s->size));
         struct ptl_link *link = &e->peer->link;
         struct ptl_frame_head head = {.right = e->remote, .aux = s->kind};
+        struct ptl_carry_giving *giving = NULL;
         struct ptl_rich rich;
         struct ptl_ring_slot slot;
         int r;
 
-        rich.n_rights = rich.n_regions = rich.n_given = 0;
+        rich.n_rights = rich.n_regions = 0;
+        rich.n_given = n_given;
         rich.where = PTL_WHERE_INLINE;
         rich.block = (struct ptl_frame_block){0};
         r = reserve(task, link, length, &slot);
         if (!r)
-                r = fill_rich(task, e, s, bytes, &rich);
+                r = fill_rich(task, e, s, bytes, &rich, &giving);
         if (r)
                 return r;
         if (s->block >= 0) {
@@ -199,10 +207,12 @@ static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sen
                 ptl_pool_give(link->pool, (unsigned)s->block);
                 s->block = -1;
         }
+        rich.given = giving ? giving->given : NULL;
         ptl_rich_encode(&rich, slot.body);
         if (rich.where == PTL_WHERE_INLINE && s->size)
                 ptl_copy_shared((char *)slot.body + head_size, s->data, s->size);
         head.token = s->minted;
+        ptl_carry_gave(e->peer, giving);
         publish(link, &slot, PTL_FRAME_RICH, length, &head);
         return 0;
 }
@@ -271,6 +281,8 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                 if (r)
                         return r;
         }
+        if (PTL_UNLIKELY(e->flags & PTL_ENTRY_HANDED))
+                return PTL_E_FULL; /* until its port's task has confirmed it */
         if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_window_has_room(e, units))) {
                 r = ptl_left_may(task, e, s->leave);
                 if (r)
@@ -397,7 +409,8 @@ static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending
 {
         int r = attempt(task, port, s, bytes);
 
-        if (PTL_UNLIKELY(r == PTL_E_FULL) && is_introduced(task, port)) {
+        if (PTL_UNLIKELY(r == PTL_E_FULL) &&
+            (is_introduced(task, port) || (s->extras && s->extras->n_rights))) {
                 ptl_wait_catch_up(task); /* its HELLO may be there, and with it what it has taken */
                 r = attempt(task, port, s, bytes);
         }
@@ -447,7 +460,8 @@ static int send_region(struct ptl_task *task, ptl_port port, struct ptl_sending 
 int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
 {
         size_t head = s->extras ? ptl_rich_head_size((uint32_t)s->extras->n_rights,
-                                                     (uint32_t)s->extras->n_regions)
+                                                     (uint32_t)s->extras->n_regions) +
+                                          s->extras->n_rights * sizeof(struct ptl_frame_given) /* at most */
                                 : 0;
 
         if (PTL_LIKELY(s->size + head <= PTL_INLINE_MAX) || s->block >= 0)

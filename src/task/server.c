@@ -419,8 +419,10 @@ static void died(struct ptl_task *task, struct ptl_task_id id)
 {
         struct ptl_peer *peer;
 
-        while ((peer = ptl_task_find_peer(task, id)))
+        while ((peer = ptl_task_find_peer(task, id))) {
+                peer->known_dead = true;
                 ptl_task_unlink(task, peer);
+        }
 }
 
 /* Before anything else is read: the next packet may be the end of this server. */

@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include "base/cancel.h"
 #include "link/trace_frame.h"
+#include "port/handoff.h"
 #include "port/regions.h"
 #include "task/call.h"
 #include "task/family.h"
 #include "task/left.h"
 #include "task/relink.h"
+#include "task/seek.h"
 #include "task/task.h"
 #include "task/watched.h"
 #include <linux/membarrier.h>
@@ -64,6 +66,11 @@ static void on_opened(struct ptl_space *space, struct ptl_peer *peer)
         ptl_wait_heat(task, peer);
         if (task->wait.asleep)
                 ptl_wait_rethink(task);
+}
+
+static struct ptl_peer *on_seek(struct ptl_space *space, struct ptl_task_id id, struct ptl_task_id granter)
+{
+        return ptl_seek(PTL_CONTAINER(space, struct ptl_task, space), id, granter);
 }
 
 static void on_rethink(struct ptl_space *space)
@@ -156,6 +163,7 @@ static void forget_all(bool quiet)
         ptl_wait_fini(&task->wait);
         ptl_regions_forked();
         close_descriptors(&task->space, quiet);
+        ptl_handoff_forked(&task->space);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
         task->served = (struct ptl_served){0};
@@ -204,6 +212,8 @@ static int start_locked(struct ptl_task *task)
         task->space.rethink = on_rethink;
         task->space.opened = on_opened;
         task->space.published = ptl_names_has_port;
+        task->space.seek = on_seek;
+        task->space.me = &task->identity;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->space.epoch++;
         task->started = true;
@@ -334,8 +344,10 @@ static void free_names(struct ptl_space *space)
 static void leave_locked(struct ptl_task *task)
 {
         ptl_board_drop(task, false);
+        task->leaving = true;
         while (task->space.peers)
                 ptl_task_unlink(task, task->space.peers);
+        task->leaving = false;
         ptl_watched_end(task);
         ptl_server_fini(task, false);
         free_names(&task->space);

@@ -22,6 +22,7 @@ struct ptl_task {
         struct ptl_served served;
         struct ptl_identity identity; /* pid, uid and gid at once; the rest once a server knows us */
         bool started;
+        bool leaving; /* no link begins any more */
         const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */
 };
 

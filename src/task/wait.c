@@ -7,6 +7,7 @@
 #include "base/trace.h"
 #include "task/left.h"
 #include "task/relink.h"
+#include "task/seek.h"
 #include "task/task.h"
 #include "task/watched.h"
 #include <linux/membarrier.h>
@@ -250,8 +251,9 @@ static void end_stalls(struct ptl_task *task)
 /* When something is to be done that nothing wakes us for. */
 static ptl_time due(const struct ptl_task *task)
 {
-        ptl_time first = ptl_server_due(task);
+        ptl_time first = ptl_server_due(task), other = task->space.handoffs ? ptl_seek_due(task) : PTL_FOREVER;
 
+        first = other < first ? other : first;
         for (const struct ptl_peer *p = task->wait.stalled ? task->space.peers : NULL; p; p = p->next)
                 if (p->stalled_until && p->stalled_until < first)
                         first = p->stalled_until;
@@ -269,7 +271,8 @@ int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer)
         r = add(w, peer->link.bell, EPOLLIN | EPOLLET, data | TAG_BELL);
         if (r)
                 return r;
-        r = ptl_wait_watch_socket(task, peer, peer->link.socket);
+        if (!ptl_link_is_lost(&peer->link))
+                r = ptl_wait_watch_socket(task, peer, peer->link.socket);
         if (r) {
                 epoll_ctl(w->epoll, EPOLL_CTL_DEL, peer->link.bell, NULL);
                 return r;
@@ -313,6 +316,8 @@ static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want 
         if (ptl_deliver(peer, want, frames) == 0) {
                 if (PTL_UNLIKELY(ptl_control_is_pending(peer)))
                         ptl_control_flush(peer);
+                if (PTL_UNLIKELY(task->space.parked != NULL))
+                        ptl_seek_step(task);
                 return;
         }
         ptl_task_unlink(task, peer);
@@ -429,6 +434,8 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 ptl_server_step(task);
         if (PTL_UNLIKELY(w->stalled))
                 end_stalls(task);
+        if (PTL_UNLIKELY(task->space.handoffs))
+                ptl_seek_step(task);
 }
 
 /* --- one turn of the leader --- */

@@ -219,33 +219,6 @@ API_TEST(moving_the_last_right_to_its_owner_leaves_no_name)
         peer_end(&peer);
 }
 
-API_TEST(a_right_to_a_third_tasks_port_is_not_supported_and_not_consumed)
-{
-        struct peer a, b;
-        ptl_port to_a = start_echo(&a, "a"), to_b = start_rights(&b, "b"), mine = new_send_port();
-        const uint32_t rows[] = {PTL_COPY_SEND, PTL_MOVE_SEND};
-        uint32_t names = statistics().names;
-
-        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-                struct ptl_right_item items[] = {
-                        {mine, PTL_MOVE_SEND     },
-                        {mine, PTL_MAKE_SEND_ONCE},
-                        {to_a, rows[i]           }
-                };
-                struct ptl_outgoing out = {.kind = RIGHT_USE, .rights = items, .n_rights = 3};
-
-                OUTCOME(ptl_send_message(to_b, &out, soon()), PTL_E_UNSUPPORTED);
-                check_rights(to_a, PTL_RIGHT_SEND, 1);
-                check_rights(mine, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND, 1);
-                CHECK_EQ(statistics().names, names);
-                check_empty(mine);
-        }
-        call_echo(to_a);
-        OK(ptl_send_message(to_b, &(struct ptl_outgoing){.kind = KIND_QUIT}, soon()));
-        peer_end(&b);
-        end_echo(&a, to_a);
-}
-
 API_TEST(many_rights_travel_in_one_message)
 {
         struct peer peer;

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rights that travel between three tasks and more: A holds a right to B's port and gives it to C. */
+#include "actors.h"
+
+enum { OF_B = 1, OF_C, OF_D, OF_A, SECOND, THIRD };
+
+static struct actor a, b, c, d __attribute__((unused));
+
+/* A knows B and C; C knows nobody but the case. */
+static void start_three(void)
+{
+        actor_start(&a, "a");
+        actor_start(&b, "b");
+        actor_start(&c, "c");
+        looks_up(&a, &b, OF_B);
+        looks_up(&a, &c, OF_C);
+}
+
+static void end_three(void)
+{
+        actor_end(&a);
+        actor_end(&b);
+        actor_end(&c);
+}
+
+API_TEST(a_send_right_copied_to_a_stranger_is_used_over_a_new_link)
+{
+        struct report r;
+        uint32_t links;
+
+        start_three();
+        links = reports(&c, 0).links;
+        gives(&a, OF_B, OF_C, OF_B, PTL_COPY_SEND);
+        r = has_stored(&c, OF_B, 1);
+        CHECK_EQ(r.rights, PTL_RIGHT_SEND);
+        CHECK_EQ(r.references, 1);
+        CHECK_EQ(r.pid, b.peer.pid);
+        CHECK_EQ(r.links, links + 1);
+        uses(&c, OF_B);
+        has_got(&b, 1);
+        uses(&a, OF_B);
+        has_got(&b, 2);
+        CHECK_EQ(reports(&a, OF_B).references, 1);
+        end_three();
+}
+
+API_TEST(a_moved_send_right_leaves_its_giver_and_the_port_has_a_sender_all_the_time)
+{
+        start_three();
+        gives(&a, OF_B, OF_C, OF_B, PTL_MOVE_SEND);
+        has_stored(&c, OF_B, 1);
+        CHECK_EQ(reports(&a, OF_B).rights, 0);
+        uses(&c, OF_B);
+        has_got(&b, 1);
+        end_three();
+}
+
+/* B hands A a send-once right to its own port. */
+static void b_gives_a_once(void)
+{
+        looks_up(&b, &a, OF_A);
+        gives(&b, 0, OF_A, SECOND, PTL_MAKE_SEND_ONCE);
+        CHECK_EQ(has_stored(&a, SECOND, 1).rights, PTL_RIGHT_SEND_ONCE);
+}
+
+API_TEST(a_send_once_right_is_given_on_and_used_once)
+{
+        start_three();
+        b_gives_a_once();
+        gives(&a, SECOND, OF_C, SECOND, PTL_MOVE_SEND_ONCE);
+        CHECK_EQ(has_stored(&c, SECOND, 1).rights, PTL_RIGHT_SEND_ONCE);
+        CHECK_EQ(reports(&a, SECOND).rights, 0);
+        uses(&c, SECOND);
+        CHECK_EQ(reports(&c, SECOND).rights, 0);
+        has_got(&b, 1);
+        end_three();
+}
+
+API_TEST(a_send_once_right_given_on_and_given_up_tells_its_port)
+{
+        start_three();
+        b_gives_a_once();
+        gives(&a, SECOND, OF_C, SECOND, PTL_MOVE_SEND_ONCE);
+        has_stored(&c, SECOND, 1);
+        order(&c, KIND_RELEASE, (struct order){.place = SECOND});
+        has_got(&b, 1); /* the notification */
+        end_three();
+}
+
+API_TEST(a_right_that_the_receiver_has_already_is_merged_over_the_link_there_is)
+{
+        struct report mine, got;
+
+        start_three();
+        looks_up(&c, &b, OF_B);
+        mine = reports(&c, OF_B);
+        gives(&a, OF_B, OF_C, SECOND, PTL_COPY_SEND);
+        got = has_stored(&c, SECOND, 1);
+        CHECK_EQ(got.port, mine.port);
+        CHECK_EQ(got.references, 2);
+        CHECK_EQ(got.links, mine.links);
+        gives(&a, OF_B, OF_C, THIRD, PTL_COPY_SEND);
+        CHECK_EQ(has_stored(&c, THIRD, 2).references, 3);
+        uses(&c, SECOND);
+        has_got(&b, 1);
+        for (int i = 0; i < 3; i++)
+                order(&c, KIND_RELEASE, (struct order){.place = OF_B});
+        CHECK_EQ(reports(&c, OF_B).rights, 0);
+        end_three();
+}
+
+API_TEST(a_right_travels_along_four_and_back_to_the_first)
+{
+        struct report mine;
+
+        start_three();
+        actor_start(&d, "d");
+        looks_up(&c, &d, OF_D);
+        looks_up(&d, &a, OF_A);
+        gives(&a, OF_B, OF_C, OF_B, PTL_COPY_SEND);
+        has_stored(&c, OF_B, 1);
+        gives(&c, OF_B, OF_D, OF_B, PTL_MOVE_SEND);
+        has_stored(&d, OF_B, 1);
+        uses(&d, OF_B);
+        has_got(&b, 1);
+        gives(&d, OF_B, OF_A, SECOND, PTL_COPY_SEND);
+        mine = has_stored(&a, SECOND, 1);
+        CHECK_EQ(mine.port, reports(&a, OF_B).port);
+        CHECK_EQ(mine.references, 2);
+        /* Home: B's own name. */
+        looks_up(&d, &b, THIRD);
+        gives(&d, OF_B, THIRD, SECOND, PTL_MOVE_SEND);
+        CHECK_EQ(has_stored(&b, SECOND, 1).rights & PTL_RIGHT_SEND, PTL_RIGHT_SEND);
+        actor_end(&d);
+        end_three();
+}
+
+API_TEST(rights_of_many_tasks_travel_in_one_message)
+{
+        enum { EACH = 20 };
+        struct ptl_right_item items[3 * EACH];
+        uint32_t place = 100;
+        struct ptl_outgoing out = {.data = &place,
+                                   .size = sizeof place,
+                                   .kind = KIND_STORE,
+                                   .rights = items,
+                                   .n_rights = ARRAY_LEN(items)};
+        ptl_port own = new_send_port();
+
+        start_three();
+        for (uint32_t i = 0; i < ARRAY_LEN(items); i += 3) {
+                items[i] = (struct ptl_right_item){a.port, PTL_COPY_SEND};
+                items[i + 1] = (struct ptl_right_item){own, PTL_MAKE_SEND};
+                items[i + 2] = (struct ptl_right_item){b.port, PTL_COPY_SEND};
+        }
+        OK(ptl_send_message(c.port, &out, soon()));
+        for (uint32_t i = 0; i < 3; i++) {
+                struct report r = has_stored(&c, place + i, ARRAY_LEN(items));
+
+                CHECK_EQ(r.references, EACH);
+                CHECK_EQ(reports(&c, place + 3 * (EACH - 1) + i).port, r.port);
+                uses(&c, place + i);
+        }
+        has_got(&a, 1);
+        has_got(&b, 1);
+        take(own, "used");
+        check_rights(a.port, PTL_RIGHT_SEND, 1);
+        end_three();
+}
+
+API_TEST(a_right_to_a_dead_port_arrives_dead)
+{
+        start_three();
+        looks_up(&b, &a, OF_A);
+        order(&b, KIND_PORT, (struct order){.place = SECOND});
+        gives(&b, SECOND, OF_A, SECOND, PTL_MAKE_SEND);
+        has_stored(&a, SECOND, 1);
+        order(&b, KIND_RELEASE, (struct order){.place = SECOND});
+        gives(&a, SECOND, OF_C, SECOND, PTL_COPY_SEND); /* whether A knows of it or not */
+        CHECK_EQ(has_stored(&c, SECOND, 1).rights, PTL_RIGHT_DEAD);
+        end_three();
+}
+
+/* Whoever has it hears of its death. */
+API_TEST(the_death_of_the_ports_task_is_seen_by_all_holders)
+{
+        start_three();
+        gives(&a, OF_B, OF_C, OF_B, PTL_COPY_SEND);
+        has_stored(&c, OF_B, 1);
+        peer_kill(&b.peer);
+        while (reports(&c, OF_B).rights != PTL_RIGHT_DEAD || reports(&a, OF_B).rights != PTL_RIGHT_DEAD)
+                ;
+        actor_end(&a);
+        actor_end(&c);
+}
+
+API_TEST(a_receiver_that_is_stopped_stalls_its_own_rights_only)
+{
+        start_three();
+        looks_up(&c, &b, OF_B);
+        kill(b.peer.pid, SIGSTOP);
+        gives(&a, OF_B, OF_C, SECOND, PTL_COPY_SEND);
+        put(c.port, "used"); /* another sender's message passes */
+        has_got(&c, 1);
+        CHECK_EQ(reports(&c, 0).stored, 0);
+        /* After a while it is there, under a name of its own, and cannot be used yet. */
+        CHECK(has_stored(&c, SECOND, 1).port != reports(&c, OF_B).port);
+        CHECK_EQ(tell(&c, KIND_TRY, (struct order){.place = SECOND}).outcome, PTL_E_FULL);
+        kill(b.peer.pid, SIGCONT);
+        uses(&c, SECOND);
+        has_got(&b, 1);
+        end_three();
+}
