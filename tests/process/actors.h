@@ -231,7 +231,7 @@ static inline struct report has_stored(struct actor *a, uint32_t place, uint32_t
 /* Until @count other messages were sent to it. */
 static inline struct report has_got(struct actor *a, uint32_t count)
 {
-        ptl_time late = soon();
+        ptl_time late = ptl_after_ms(tst_deadline_ms(15000)); /* a death may take 5 s to be known (link.md, L6) */
         struct report report;
 
         do {
