@@ -123,7 +123,6 @@ inline take_of_a()
                 life = g;
                 if
                 :: parked && which == g -> parked = false; grant(g)
-                :: settled_of_b[C] -> cancel(g) /* its grantee is dead, and B knows */
                 :: else
                 fi
         :: kind == WITHDRAW -> if :: ticket == GIVEN && life == g -> cancel(g) :: else fi
@@ -216,8 +215,8 @@ active proctype PortsTask()
 #endif
                         :: else
                         fi }
-        :: atomic { !dead[B] && dead[C] && !settled_of_b[C] && empty(cb) && (linked || ticket == LEFT) ->
-                        settled_of_b[C] = true;
+        :: atomic { !dead[B] && dead[C] && empty(cb) && (!settled_of_b[C] && linked || ticket == LEFT) ->
+                        settled_of_b[C] = true; /* a link's end; or the server's word, when it is asked of */
                         of_c = 0;
                         parked = false;
                         answer = NONE;

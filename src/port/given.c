@@ -200,8 +200,10 @@ int ptl_handoff_flush(struct ptl_peer *peer)
 
 void ptl_handoff_peer_died(struct ptl_peer *peer)
 {
-        if (peer->handoff)
+        if (peer->handoff) {
                 ptl_redeem_peer_died(peer);
+                ptl_redeem_granter_died(peer);
+        }
         ptl_given_grantee_died(peer);
         ptl_ticket_peer_died(peer);
 }

@@ -84,6 +84,7 @@ struct ptl_redeem {
         uint32_t number; /* as claimed */
         struct ptl_frame_redeem claim;
         struct ptl_queued *waits; /* the message that brought it, if that waits; else NULL */
+        struct ptl_peer *granter; /* the link it came by; NULL: it is gone */
         bool written, gave_up;    /* gave_up: RELEASE follows the answer */
 };
 
@@ -114,6 +115,7 @@ struct ptl_handoff {
         uint32_t asks_out;
         struct ptl_redeem *redeems, **redeems_tail; /* rights to the peer's ports */
         uint32_t redeems_out;
+        uint32_t brought; /* rights that came from the peer and are not confirmed, PTL_TICKETS_MAX at most */
         struct ptl_asked *asks; /* PTL_ASKS_MAX */
         uint32_t n_asks;
         struct ptl_task_id sought_for; /* the granter on whose word the link was begun */
@@ -163,8 +165,11 @@ ptl_time ptl_redeem_due(const struct ptl_space *space);
 
 /* --- the port's task, beside frames --- */
 
-/* Looks for the grants of parked claims again. */
-void ptl_tickets_look_again(struct ptl_space *space);
+/* All that @granter has written by now was read, or it is dead: claims of its grants that are parked are judged. */
+void ptl_tickets_look_again(struct ptl_space *space, struct ptl_task_id granter);
+
+/* This task leaves: all its links are gone. */
+void ptl_tickets_drop(struct ptl_space *space);
 
 /* A ticket for this task itself: the port's receiver and which right, or NULL. It is used up; a send right
  * stays counted, as one in a message of this task's (port/senders.h). */
@@ -176,6 +181,7 @@ struct ptl_receiver *ptl_ticket_take_own(struct ptl_space *space, const struct p
 void ptl_given_grantee_died(struct ptl_peer *peer);
 void ptl_ticket_peer_died(struct ptl_peer *peer);
 void ptl_redeem_peer_died(struct ptl_peer *peer);
+void ptl_redeem_granter_died(struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_given_flush(struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_ticket_flush(struct ptl_peer *peer);
 PTL_MUST_CHECK int ptl_redeem_flush(struct ptl_peer *peer);

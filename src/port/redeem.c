@@ -139,16 +139,19 @@ static ptl_port claim(struct ptl_peer *owner, struct ptl_redeem *r, unsigned rig
         return name;
 }
 
-static struct ptl_frame_right redeem(struct ptl_peer *owner, const struct ptl_frame_redeem *what, unsigned rights,
-                                     struct ptl_queued *q)
+/* @peer brought it, and may bring as many as an honest task gives to one. */
+static struct ptl_frame_right redeem(struct ptl_peer *peer, struct ptl_peer *owner, const struct ptl_frame_redeem *what,
+                                     unsigned rights, struct ptl_queued *q)
 {
         struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
-        struct ptl_redeem *r = ptl_handoff_of(owner) ? calloc(1, sizeof *r) : NULL;
+        struct ptl_handoff *h = ptl_handoff_of(peer);
+        struct ptl_redeem *r = h && ptl_handoff_of(owner) && h->brought < PTL_TICKETS_MAX ? calloc(1, sizeof *r) : NULL;
 
         if (!r)
                 return f;
         r->claim = *what;
         r->waits = q;
+        r->granter = peer;
         f.right = begin_wait(owner->space, q) ? claim(owner, r, rights) : PTL_NULL;
         if (!f.right) {
                 free(r);
@@ -157,6 +160,7 @@ static struct ptl_frame_right redeem(struct ptl_peer *owner, const struct ptl_fr
                 return f;
         }
         f.what = PTL_CARRY_HELD;
+        h->brought++;
         q->unsettled++;
         ptl_control_flush(owner);
         return f;
@@ -189,7 +193,7 @@ struct ptl_frame_right ptl_redeem_arrive(struct ptl_peer *peer, const struct ptl
         if (ptl_task_is(given.owner, space->me->task))
                 return redeem_own(space, &what);
         owner = space->seek(space, given.owner, what.granter);
-        return owner ? redeem(owner, &what, rights, q) : (struct ptl_frame_right){.what = PTL_CARRY_DEAD};
+        return owner ? redeem(peer, owner, &what, rights, q) : (struct ptl_frame_right){.what = PTL_CARRY_DEAD};
 }
 
 int ptl_redeem_write(struct ptl_peer *peer, const struct ptl_entry *e)
@@ -219,6 +223,14 @@ void ptl_redeem_gave_up(struct ptl_peer *peer, const struct ptl_entry *e)
 }
 
 /* --- answers --- */
+
+/* Settled: it is in no list any more. */
+static void redeem_free(struct ptl_redeem *r)
+{
+        if (r->granter)
+                r->granter->handoff->brought--;
+        free(r);
+}
 
 /* Takes it from the list; NULL: there was none. The caller frees it. */
 static struct ptl_redeem *take(struct ptl_peer *peer, uint32_t number)
@@ -251,14 +263,13 @@ static void release_late(struct ptl_peer *peer, const struct ptl_redeem *r)
 }
 
 /* The message gets the name that the task has for this port already; the new right goes back. */
-static void merge(struct ptl_space *space, struct ptl_queued *q, struct ptl_entry *e, struct ptl_entry *same)
+static void merge(struct ptl_queued *q, struct ptl_entry *e, struct ptl_entry *same)
 {
         ptl_port name = ptl_entry_name(e);
 
         for (unsigned i = 0; i < q->n_rights; i++)
                 if (q->carried[i].what == PTL_CARRY_HELD && q->carried[i].right == name)
                         q->carried[i].right = ptl_entry_name(same);
-        (void)space;
         same->transit++;
         e->transit--;
         e->under_way = 0;
@@ -288,11 +299,11 @@ void ptl_redeem_confirmed(struct ptl_peer *peer, uint32_t right, uint32_t token)
         } else if (r->waits && !e->rights && e->under_way & PTL_RIGHT_SEND) {
                 same = find_same(peer, token, e);
                 if (same)
-                        merge(peer->space, r->waits, e, same);
+                        merge(r->waits, e, same);
         }
         settled(peer->space, r->waits);
         peer->space->room(peer->space); /* who waits to use it, or to send it on */
-        free(r);
+        redeem_free(r);
 }
 
 void ptl_redeem_refused(struct ptl_peer *peer, uint32_t right)
@@ -305,7 +316,7 @@ void ptl_redeem_refused(struct ptl_peer *peer, uint32_t right)
                 release_late(peer, r);
         settled(peer->space, r->waits);
         peer->space->room(peer->space);
-        free(r);
+        redeem_free(r);
 }
 
 /* --- the port's task asks what is left of a dead one --- */
@@ -387,8 +398,17 @@ void ptl_redeem_peer_died(struct ptl_peer *peer)
                         peer->references--; /* never the last: our caller has one */
                 }
                 settled(peer->space, r->waits);
-                free(r);
+                redeem_free(r);
         }
         h->redeems_tail = &h->redeems;
         h->redeems_out = 0;
+}
+
+void ptl_redeem_granter_died(struct ptl_peer *peer)
+{
+        for (struct ptl_peer *p = peer->space->peers; p && peer->handoff->brought; p = p->next)
+                for (struct ptl_redeem *r = p->handoff ? p->handoff->redeems : NULL; r; r = r->next)
+                        if (r->granter == peer)
+                                r->granter = NULL;
+        peer->handoff->brought = 0;
 }

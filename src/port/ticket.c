@@ -202,13 +202,11 @@ int ptl_ticket_redeem(struct ptl_peer *peer, const struct ptl_frame *f)
 }
 
 /* The claim is judged now: as if it came only now. */
-static void unpark(struct ptl_space *space, struct ptl_parked **at, struct ptl_granter *granter,
-                   struct ptl_ticket *t)
+static void unpark(struct ptl_parked **at, struct ptl_granter *granter, struct ptl_ticket *t)
 {
         struct ptl_parked *p = *at;
         struct ptl_grant *g = ptl_grant_find(p->claimant, p->right | PTL_RIGHT_CLAIMED);
 
-        (void)space;
         *at = p->next;
         p->claimant->handoff->parked--;
         if (g) {
@@ -219,23 +217,22 @@ static void unpark(struct ptl_space *space, struct ptl_parked **at, struct ptl_g
         free(p);
 }
 
-void ptl_tickets_look_again(struct ptl_space *space)
+void ptl_tickets_look_again(struct ptl_space *space, struct ptl_task_id id)
 {
         struct ptl_parked **at = &space->parked;
+        bool any = false, all;
 
-        while (*at && !space->looking) {
-                struct ptl_frame_redeem claim = (*at)->claim;
-                struct ptl_parked *before = space->parked;
+        for (const struct ptl_parked *p = space->parked; p; p = p->next)
+                any |= ptl_task_is(p->claim.granter, id);
+        if (!any || space->looking)
+                return;
+        all = look_at(space, id);
+        while (*at) {
                 struct ptl_granter *granter = NULL;
-                bool all = look_at(space, claim.granter);
-                struct ptl_ticket *t = find(space, &claim, &granter);
+                struct ptl_ticket *t = find(space, &(*at)->claim, &granter);
 
-                if (space->parked != before) { /* by what the look found: from the beginning */
-                        at = &space->parked;
-                        continue;
-                }
-                if (t || all)
-                        unpark(space, at, granter, t);
+                if (ptl_task_is((*at)->claim.granter, id) && (t || all))
+                        unpark(at, granter, t);
                 else
                         at = &(*at)->next;
         }
@@ -247,7 +244,7 @@ static void unpark_for(struct ptl_space *space, struct ptl_granter *granter, str
         for (struct ptl_parked **at = &space->parked; *at; at = &(*at)->next)
                 if ((*at)->claim.ticket == t->ticket && ptl_task_is((*at)->claim.granter, granter->id) &&
                     ptl_task_is(id_of((*at)->claimant), t->grantee)) {
-                        unpark(space, at, granter, t);
+                        unpark(at, granter, t);
                         return;
                 }
 }
@@ -415,7 +412,19 @@ void ptl_ticket_peer_died(struct ptl_peer *peer)
                 granter_died(space, granter);
         }
         tidy(space);
-        ptl_tickets_look_again(space);
+        ptl_tickets_look_again(space, id_of(peer));
+}
+
+void ptl_tickets_drop(struct ptl_space *space)
+{
+        for (struct ptl_granter *g = space->granters; g; g = g->next)
+                for (uint32_t i = 1; i < g->tickets.length; i++) {
+                        struct ptl_ticket *t = ptl_table_at(&g->tickets, i);
+
+                        if (t->grant.kind == PTL_GRANT_TICKET)
+                                cancel(space, g, t);
+                }
+        tidy(space);
 }
 
 struct ptl_receiver *ptl_ticket_take_own(struct ptl_space *space, const struct ptl_frame_redeem *claim,

@@ -55,6 +55,11 @@ static void ask(struct ptl_task *task, struct ptl_asked *a)
         a->again_at = ptl_after_ms(SOON_MS); /* if it could not be sent */
 }
 
+void ptl_seek_drained(struct ptl_task *task, const struct ptl_peer *peer)
+{
+        ptl_tickets_look_again(&task->space, peer->link.identity.task);
+}
+
 static void ask_all(struct ptl_task *task)
 {
         for (struct ptl_peer *p = task->space.peers; p; p = p->next)
@@ -76,8 +81,6 @@ void ptl_seek_step(struct ptl_task *task)
                 ptl_redeem_step(&task->space);
         if (task->space.asks)
                 ask_all(task);
-        if (task->space.parked)
-                ptl_tickets_look_again(&task->space);
 }
 
 ptl_time ptl_seek_due(const struct ptl_task *task)

@@ -14,8 +14,10 @@
 /* The link with a task that @granter has named, begun if need be; NULL: too many are, or no memory. */
 struct ptl_peer *ptl_seek(struct ptl_task *task, struct ptl_task_id id, struct ptl_task_id granter);
 
-/* What is to be done for rights of third tasks by time, or because a link came or went: messages that waited
- * too long, questions to the server, claims that are parked. */
+/* A peer's ring was drained while claims are parked: its grants may be among what was read. */
+void ptl_seek_drained(struct ptl_task *task, const struct ptl_peer *peer);
+
+/* What is to be done for rights of third tasks by time: messages that waited too long, questions to the server. */
 void ptl_seek_step(struct ptl_task *task);
 ptl_time ptl_seek_due(const struct ptl_task *task);
 

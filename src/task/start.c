@@ -347,6 +347,7 @@ static void leave_locked(struct ptl_task *task)
         task->leaving = true;
         while (task->space.peers)
                 ptl_task_unlink(task, task->space.peers);
+        ptl_tickets_drop(&task->space);
         task->leaving = false;
         ptl_watched_end(task);
         ptl_server_fini(task, false);

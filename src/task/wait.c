@@ -317,7 +317,7 @@ static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want 
                 if (PTL_UNLIKELY(ptl_control_is_pending(peer)))
                         ptl_control_flush(peer);
                 if (PTL_UNLIKELY(task->space.parked != NULL))
-                        ptl_seek_step(task);
+                        ptl_seek_drained(task, peer);
                 return;
         }
         ptl_task_unlink(task, peer);
