@@ -30,7 +30,7 @@ enum { SMALL = 64, BLOCK = 20000, KEPT_MAX = 512, ANSWER = 7 };
 enum ask { ASK_POKE = 1, ASK_COLLECT, ASK_END };
 
 /* Ten times what a survivor should need to learn of the death and to have settled it. */
-enum { DEADLINE_MS = 100, STAGE_MS = 5000 };
+enum { DEADLINE_MS = 100, STAGE_MS = 15000 };
 
 struct scene;
 

@@ -41,8 +41,8 @@ static inline void api_begin(void)
         tst_at_end(api_leave);
 }
 
-/* Later than anything that is expected to happen at all. */
-static inline ptl_time soon(void) { return ptl_after_ms(tst_deadline_ms(5000)); }
+/* Later than anything that is expected to happen at all, and before the deadline of a case. */
+static inline ptl_time soon(void) { return ptl_after_ms(tst_deadline_ms(12000)); }
 
 static inline ptl_port new_port(void)
 {
