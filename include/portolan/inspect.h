@@ -115,7 +115,8 @@ struct ptl_task_view {
  * it was at leisure in the library, at most some 100 ms while it uses it (`age_ns`).
  *
  * Return: 0, PTL_E_NOT_FOUND (the server knows no such task), PTL_E_REFUSED (another user's),
- * PTL_E_INVALID, PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_LOST (no descriptor could be received), -errno.
+ * PTL_E_INVALID, PTL_E_QUOTA (the server is full), PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_LOST (no
+ * descriptor could be received), -errno.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_inspect(int32_t pid, struct ptl_task_view **ret_view);
 

@@ -37,7 +37,7 @@ extern "C" {
  *
  * Return: 0, PTL_E_INVALID (@name NULL, empty), PTL_E_TOO_BIG (@name), PTL_E_NAME, PTL_E_RIGHT,
  * PTL_E_FORKED, PTL_E_EXISTS (a living task has the name: a second receiver is refused), PTL_E_QUOTA
- * (too many names), PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_REFUSED (the server runs as another user
+ * (too many names, or the server is full), PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_REFUSED (the server runs as another user
  * that is neither root nor us), -errno.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_name_publish(const char *name, ptl_port port);
@@ -64,8 +64,8 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_name_withdraw(const char *name);
  * The right can be used at once, before the other task has looked: messages wait for it.
  *
  * Return: 0, PTL_E_NOT_FOUND (@deadline was PTL_NOW), PTL_E_TIMEOUT, PTL_E_RIGHT (the name is a
- * region's), PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_QUOTA, PTL_E_NO_SERVER, PTL_E_VERSION,
- * PTL_E_REFUSED, -errno.
+ * region's), PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_QUOTA (too many look-ups, or the server or the other
+ * task's connection with it is full), PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_REFUSED, -errno.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_name_look_up(const char *name, ptl_port *ret_port,
                                                ptl_time deadline);
@@ -111,7 +111,8 @@ struct ptl_link_entry { /* one introduction that the server made; both tasks liv
  *
  * Names and tasks of other users are listed to root and to the server's own user only.
  *
- * Return: 0, PTL_E_INVALID, PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_REFUSED, -errno.
+ * Return: 0, PTL_E_INVALID, PTL_E_QUOTA (the server is full), PTL_E_NO_SERVER, PTL_E_VERSION,
+ * PTL_E_REFUSED, -errno.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_server_list_names(struct ptl_name_entry **ret_entries,
                                                     size_t *ret_count);

@@ -24,7 +24,8 @@ extern "C" {
  * @ret_identity: filled on success
  *
  * Connects to the name server if that was not done yet.
- * Return: 0, PTL_E_INVALID, PTL_E_NO_SERVER, PTL_E_VERSION, PTL_E_REFUSED, -errno.
+ * Return: 0, PTL_E_INVALID, PTL_E_QUOTA (the server is full), PTL_E_NO_SERVER, PTL_E_VERSION,
+ * PTL_E_REFUSED, -errno.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_identity(struct ptl_identity *ret_identity);
 
