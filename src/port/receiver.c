@@ -193,11 +193,12 @@ static void end_requests(struct ptl_space *space, struct ptl_receiver *r)
 void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
 {
         struct ptl_entry *e = ptl_receiver_entry(space, r);
-        bool has_onces = e->onces > 0;
+        bool has_onces;
 
         if (ptl_receiver_set(r))
                 ptl_set_leave(r);
         end_requests(space, r);
+        has_onces = e->onces > 0 && !space->leaving; /* but for those of its own requests */
         end_name(space, e);
         empty_queue(space, r);
         kill_grants(r);

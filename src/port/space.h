@@ -99,6 +99,7 @@ struct ptl_space {
         struct ptl_left *lefts; /* messages left with ports, to be reported when taken */
         struct ptl_receiver *doomed; /* mailed ports whose message was destroyed: to be destroyed in turn */
         bool reaping;                /* somebody up the stack does that */
+        bool leaving;                /* all names go: nothing needs to be told that another is gone */
         struct ptl_task_statistics counters;
         const struct ptl_identity *me; /* as the server knows this task */
         uint32_t epoch;    /* counts starts of the task: what is of another is not touched */

@@ -322,6 +322,7 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
 
 static void free_names(struct ptl_space *space)
 {
+        space->leaving = true;
         for (uint32_t i = 1; i < space->entries.fresh; i++) {
                 struct ptl_entry *e = ptl_table_at(&space->entries, i);
 
@@ -339,6 +340,7 @@ static void free_names(struct ptl_space *space)
                 if (e->rights)
                         ptl_space_remove(space, e);
         }
+        space->leaving = false;
 }
 
 static void leave_locked(struct ptl_task *task)

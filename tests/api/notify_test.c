@@ -121,8 +121,13 @@ API_TEST(a_request_whose_listener_is_gone_gives_nothing_back)
         for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
                 ptl_port p = new_send_port(), n = new_port(), second = new_port();
 
+                uint32_t type;
+
                 ask(p, kinds[i], 0, n);
                 OK(ptl_port_free(n));
+                OK(ptl_right_type(p, &type)); /* nobody asks any more */
+                CHECK_EQ(type, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND);
+                CHECK_EQ(counts_of(p).asked, 0);
                 ask(p, kinds[i], 0, second);
                 OK(ptl_right_destroy(p));
         }
@@ -504,7 +509,7 @@ API_TEST(m46_a_port_is_not_mailed_to_itself_nor_in_a_circle)
         check_rights(b, PTL_RIGHT_DEAD, 1);
 }
 
-enum { DEEP = 20000 };
+enum { DEEP = 200000 };
 
 API_TEST(m92_ports_mailed_into_each_other_die_together_however_deep)
 {
@@ -536,4 +541,24 @@ API_TEST(m92_who_waits_for_a_port_that_is_mailed_waits_no_longer)
         OUTCOME(ptl_receive(set, &m, PTL_NOW), PTL_E_EMPTY);
         take_destroyed(n, p);
         CHECK_EQ(status_of(p).set, PTL_NULL);
+}
+
+enum { MANY = 200000 };
+
+/* Each with a request to be told itself: no death looks at all the others. */
+API_TEST(many_ports_that_ask_for_themselves_end_in_no_time)
+{
+        ptl_port *p = calloc(MANY, sizeof *p);
+
+        CHECK(p);
+        for (int i = 0; i < MANY; i++) {
+                p[i] = new_send_port();
+                ask(p[i], PTL_NOTIFY_NO_SENDERS, 0, p[i]);
+        }
+        for (int i = 0; i < MANY / 2; i++)
+                OK(ptl_port_free(p[i]));
+        for (int i = MANY / 2; i + 1 < MANY;
+             i += 2) /* these are still asked for when the task leaves */
+                ask(p[i + 1], PTL_NOTIFY_DEAD_NAME, 0, p[i]);
+        free(p);
 }

@@ -346,3 +346,54 @@ API_TEST(m12_a_right_to_another_tasks_port_goes_on_under_another_name)
         take_dead_name(n, NAME);
         check_rights(NAME, PTL_RIGHT_DEAD, 4);
 }
+
+/* Descriptors under way are few: a message that finds no room for its own fails when its rights are
+ * granted. */
+API_TEST(a_right_that_was_granted_with_a_message_which_then_failed_was_never_there)
+{
+        struct scene s = new_scene();
+        struct ptl_right_item items[] = {
+                {s.port, PTL_MAKE_SEND     },
+                {s.port, PTL_MAKE_SEND_ONCE},
+                {s.port, PTL_MAKE_SEND     }
+        };
+        struct ptl_region_item region = {.how = PTL_REGION_VOLATILE};
+        struct ptl_outgoing out = {.regions = &region, .n_regions = 1};
+        struct peer peer;
+        ptl_port to = start_sink(&peer, "sink", "256");
+        int r = 0;
+
+        kill(peer.pid, SIGSTOP);
+        while (!r) {
+                OK(ptl_region_new(4096, &region.region));
+                r = ptl_send_message(to, &out, PTL_NOW);
+                if (!r)
+                        ptl_region_free(region.region);
+        }
+        OUTCOME(r, PTL_E_FULL);
+        out.rights = items;
+        out.n_rights = ARRAY_LEN(items);
+        OUTCOME(ptl_send_message(to, &out, PTL_NOW), PTL_E_FULL);
+        ptl_region_free(region.region);
+        CHECK_EQ(made_of(s.port), 0);
+        CHECK_EQ(counts_of(s.port).once, 0);
+        ask(s.port, PTL_NOTIFY_NO_SENDERS, 0, s.notify);
+        take_no_senders(s.notify, 0);
+        kill(peer.pid, SIGCONT);
+        peer_end(&peer);
+}
+
+API_TEST(a_right_to_another_tasks_port_that_is_discarded_takes_nothing_from_a_full_name)
+{
+        ptl_port home = new_send_port(), sink;
+        struct peer peer;
+
+        sink = start_sink(&peer, "sink", "1");
+        OK(ptl_right_change(sink, PTL_RIGHT_SEND, 65534));
+        put_right(home, sink, PTL_COPY_SEND);
+        OK(ptl_right_destroy(home));
+        check_rights(sink, PTL_RIGHT_SEND, 65535);
+        OK(ptl_right_change(sink, PTL_RIGHT_SEND, -65535));
+        check_no_name(sink);
+        peer_end(&peer);
+}
