@@ -17,12 +17,12 @@
  * come. A new request takes the place of the old one, whose send-once right is given back to the
  * caller. A notification ignores the queue limit; it is lost only if there is no memory for it.
  *
- *   kind                       of                      told when
- *   PTL_NOTIFY_DEAD_NAME       any right but a set     the port died and the name is a dead name,
- * which has one more reference now (none at 65,535) PTL_NOTIFY_NO_SENDERS      a receive right no
- * send right to the port is left anywhere, and the make-send count has reached @sync
- *   PTL_NOTIFY_PORT_DESTROYED  a receive right         the receive right was given up: it comes
- * with the notification, its queue and all
+ *   PTL_NOTIFY_DEAD_NAME of any right but a set: told when its port has died and the name is a dead
+ *     name, which has one more reference then (none at 65,535)
+ *   PTL_NOTIFY_NO_SENDERS of a receive right: told when no send right to the port is left anywhere
+ *     and the make-send count is at least @sync
+ *   PTL_NOTIFY_PORT_DESTROYED of a receive right: told when that is given up; it comes with the
+ *     notification, its queue and all
  *
  * What counts as a send right: a name of this task's that carries one; one for each other task that
  * holds any; each that lies in a message, sent and not received; a message in the queue that came
@@ -52,18 +52,19 @@ extern "C" {
 /**
  * ptl_right_new - make a receive right, a set or a dead name, under a chosen name if need be
  * @right:      PTL_RIGHT_RECEIVE (a port with default limits), PTL_RIGHT_SET (empty) or
- * PTL_RIGHT_DEAD (one reference)
+ *              PTL_RIGHT_DEAD (one reference)
  * @inout_name: PTL_NULL: filled on success. Else the name that it is to have. Its low 20 bits must
- * be above 0 and below 1,048,575, the others are free. Choosing names beyond those in use costs
- *              memory for the names between (64 bytes each)
+ *              be above 0 and below 1,048,575, the others are free. Choosing names beyond those in
+ *              use costs memory for the names between (64 bytes each)
  *
- * A chosen name may be one that was used before. The library takes nothing of then for it, a right in a
- * message for instance; a program that still has the name from then does. If its place in the table was
- * used before, this looks at every entry of the table and every message in this task's queues.
+ * A chosen name may be one that was used before. The library takes nothing of then for it, a right
+ * in a message for instance; a program that still has the name from then does. If its place in the
+ * table was used before, this looks at every entry of the table and every message in this task's
+ * queues.
  *
  * Return: 0, PTL_E_INVALID (@inout_name NULL, another right, a name outside of these bounds),
- * PTL_E_EXISTS (a name with these low 20 bits is in use, not quite given up yet, or the parent's), PTL_E_QUOTA
- * (the table is full), -ENOMEM. On failure *@inout_name is as it was.
+ * PTL_E_EXISTS (a name with these low 20 bits is in use, not quite given up yet, or the parent's),
+ * PTL_E_QUOTA (the table is full), -ENOMEM. On failure *@inout_name is as it was.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_new(uint32_t right, ptl_port *inout_name);
 
@@ -79,9 +80,9 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_right_make_once(ptl_port port, ptl_port *ret_o
 /**
  * ptl_right_change - add to or take from the user references of one of a name's rights
  * @right: one of enum ptl_right: which of the rights the name carries
- * @delta: send rights and dead names: any that leaves 0 to 65,535; 0 left gives the right up.
- *         The others: 0, or -1, which gives it up: a port is destroyed as by ptl_port_free(), a set
- * as by ptl_set_free(), a send-once right tells its port
+ * @delta: send rights and dead names: any that leaves 0 to 65,535; 0 left gives the right up. The
+ *         others: 0, or -1, which gives it up: a port is destroyed as by ptl_port_free(), a set as
+ *         by ptl_set_free(), a send-once right tells its port
  *
  * A @delta of 0 only checks that the name carries the right. Unlike ptl_right_release() this tells
  * a right whose port has died meanwhile from one that lives.
@@ -89,7 +90,8 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_right_make_once(ptl_port port, ptl_port *ret_o
  * Return: 0, PTL_E_NAME, PTL_E_FORKED,
  *   PTL_E_RIGHT    the name does not carry @right;
  *   PTL_E_INVALID  @right is no single right; a @delta that would leave less than 0, or that this
- * right cannot have; PTL_E_QUOTA    it would leave more than 65,535.
+ *                  right cannot have;
+ *   PTL_E_QUOTA    it would leave more than 65,535.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_change(ptl_port port, uint32_t right, int32_t delta);
 
@@ -113,8 +115,9 @@ PTL_PUBLIC int ptl_right_destroy(ptl_port port);
  * Return: 0, PTL_E_NAME and PTL_E_FORKED (@old), PTL_E_RIGHT (a name of the library's own),
  *   PTL_E_INVALID  @name is outside of the bounds;
  *   PTL_E_EXISTS   a name with the same low 20 bits as @name is in use (@old itself, too);
- *   PTL_E_BUSY     the port is or was published, and its name is part of what the name server
- * knows; or what is to be said of the right to its port's task cannot be written yet; -ENOMEM.
+ *   PTL_E_BUSY     the port is or was published: the name server knows its name; or what is to be
+ *                  said of the right to its port's task cannot be written yet;
+ *   -ENOMEM.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_rename(ptl_port old, ptl_port name);
 
@@ -134,8 +137,7 @@ struct ptl_right_entry {
 
 /**
  * ptl_right_names - all names of this task, as of one moment
- * @ret_entries: filled on success: an array, the caller's, to be freed with free(); NULL if there
- * is none
+ * @ret_entries: filled on success: an array, the caller's, to be freed with free(); NULL: none
  * @ret_count:   filled on success
  *
  * Cost: looks at every entry of the table.
@@ -146,8 +148,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_right_names(struct ptl_right_entry **ret_entri
 
 /**
  * ptl_set_get_members - the ports in a set, as of one moment, in no order
- * @ret_ports: filled on success: an array, the caller's, to be freed with free(); NULL if there is
- * none
+ * @ret_ports: filled on success: an array, the caller's, to be freed with free(); NULL: none
  * @ret_count: filled on success
  *
  * Return: 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT (not a set), PTL_E_INVALID (an argument NULL),
@@ -161,12 +162,12 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_set_get_members(ptl_port set, ptl_port **ret_p
  * @port:         the right that it is about
  * @kind:         PTL_NOTIFY_DEAD_NAME, PTL_NOTIFY_NO_SENDERS or PTL_NOTIFY_PORT_DESTROYED
  * @sync:         NO_SENDERS: not before the make-send count is at least this. DEAD_NAME: not 0: if
- * the name is dead already, tell at once. PORT_DESTROYED: 0
+ *                the name is dead already, tell at once. PORT_DESTROYED: 0
  * @notify:       who is told: a send-once right to a port of this task, consumed on success; or a
- * name with the receive right, from which one is made; PTL_NULL cancels
- * @ret_previous: filled on success: the send-once right of the request that this one takes the
- * place of, the caller's now, under a new name; PTL_NULL if there was none, or if its port is dead.
- * NULL: that right is destroyed, which its port is told
+ *                name with the receive right, from which one is made; PTL_NULL cancels
+ * @ret_previous: filled on success: the send-once right of the request whose place this one takes,
+ *                the caller's now, under a new name; PTL_NULL if there was none, or if its port is
+ *                dead. NULL: that right is destroyed, which its port is told
  *
  * A condition that holds already is told at once, and then there is no request. A request ends with
  * its notification; ask again to be told again.
@@ -180,12 +181,14 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_set_get_members(ptl_port set, ptl_port **ret_p
  *
  * Return: 0, PTL_E_NAME and PTL_E_FORKED (@port, @notify),
  *   PTL_E_RIGHT        @port does not carry what @kind is of; @notify carries neither;
- *   PTL_E_INVALID      another @kind; a @sync that is not 0 for PORT_DESTROYED; @notify, a
- * send-once right, is
- *                      @port;
+ *   PTL_E_INVALID      another @kind; a @sync that is not 0 for PORT_DESTROYED; @notify is a
+ *                      send-once right, and is @port;
  *   PTL_E_DEAD         DEAD_NAME of a dead name with @sync 0 or @notify PTL_NULL; @notify is a dead
- * name; PTL_E_UNSUPPORTED  @notify is a send-once right to another task's port; PTL_E_QUOTA no name
- * is left for *@ret_previous; or DEAD_NAME of a dead name with 65,535 references; -ENOMEM.
+ *                      name;
+ *   PTL_E_UNSUPPORTED  @notify is a send-once right to another task's port;
+ *   PTL_E_QUOTA        no name is left for *@ret_previous; or DEAD_NAME of a dead name with 65,535
+ *                      references;
+ *   -ENOMEM.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_right_request(ptl_port port, uint32_t kind, uint32_t sync,
                                                 ptl_port notify, ptl_port *ret_previous);
@@ -194,8 +197,7 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_right_request(ptl_port port, uint32_t kind, ui
  * struct ptl_port_counts - what ptl_port_get_counts() tells of a receive right
  * @sequence:       messages taken from it since it was made, moved, or this was set
  * @made:           its make-send count
- * @queued:         messages that wait in this task's queue for it; those in the links' rings are
- * not counted
+ * @queued:         messages in this task's queue for it; those in the links' rings do not count
  * @limit_messages: as in struct ptl_port_options
  * @once:           send-once rights to it, anywhere; those that requests hold count
  * @has_senders:    1: there is a send right to it, as a request for NO_SENDERS counts them

@@ -12,8 +12,7 @@
 #pragma once
 #include "port/receiver.h"
 
-/* Is there a send right to the port, anywhere? Those that queued messages came through count, too.
- */
+/* Is there a send right to the port? Those that queued messages came through count, too. */
 bool ptl_senders_any(struct ptl_space *space, const struct ptl_receiver *receiver);
 
 /* A reason to think that the last one is gone: tells who asked if so (C1). */
