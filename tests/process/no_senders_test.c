@@ -7,7 +7,7 @@ static const char *told(ptl_port held, ptl_port ping, const char *line)
 {
         struct ptl_right_item item = {held, !strcmp(line, "move") ? PTL_MOVE_SEND : PTL_COPY_SEND};
         struct ptl_outgoing out = {.data = "back", .size = 5, .rights = &item, .n_rights = 1};
-        struct ptl_message m;
+        struct ptl_message m = {.size = 0};
 
         if (!strcmp(line, "release"))
                 OK(ptl_right_release(held));
@@ -21,6 +21,7 @@ static const char *told(ptl_port held, ptl_port ping, const char *line)
                 OK(ptl_call_message(held, &(struct ptl_outgoing){.size = 0}, &m, 0, soon()));
         else
                 CHECK(!"a command");
+        ptl_message_release(&m);
         return "done";
 }
 
