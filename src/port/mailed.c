@@ -98,6 +98,7 @@ void ptl_receiver_doom(struct ptl_space *space, ptl_port name)
         while ((r = space->doomed)) {
                 space->doomed = r->more->mailed_to;
                 r->more->mailed_to = NULL;
+                space->dying(space, r);
                 ptl_receiver_free(space, r);
         }
         space->reaping = false;

@@ -115,6 +115,8 @@ struct ptl_space {
         bool (*published)(struct ptl_space *space, const struct ptl_receiver *receiver);
         /* ... when a right of @id's was given by @granter: the link with it, begun if need be, or NULL. */
         struct ptl_peer *(*seek)(struct ptl_space *space, struct ptl_task_id id, struct ptl_task_id granter);
+        /* ... when a port is to die that nobody gave up just now: its names are to be withdrawn. */
+        void (*dying)(struct ptl_space *space, struct ptl_receiver *receiver);
         /* ... when something waits for room that did not when the leader went to sleep. */
         void (*rethink)(struct ptl_space *space);
 };

@@ -186,7 +186,7 @@ int ptl_name_withdraw(const char *name)
         set_name(&request.msg, name);
         r = ask_result(task, &request);
         receiver = is_port ? ptl_receiver_anywhere(&task->space, port) : NULL;
-        if (receiver && receiver->more->no_senders) { /* the server held a send right */
+        if (receiver && receiver->more && receiver->more->no_senders) { /* the server held a send right */
                 ptl_wait_catch_up(task); /* claims of what it gave out before are to be counted */
                 ptl_senders_check(&task->space, receiver);
         }
@@ -201,6 +201,15 @@ bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *rece
                 if (p->body.kind == PTL_SM_KIND_PORT && p->body.ticket == ptl_receiver_ticket(receiver))
                         return true;
         return false;
+}
+
+void ptl_names_port_dies(struct ptl_space *space, struct ptl_receiver *receiver)
+{
+        struct ptl_task *task = PTL_CONTAINER(space, struct ptl_task, space);
+
+        ptl_names_watch_end(task, receiver->name);
+        if (ptl_receiver_ticket(receiver))
+                ptl_names_of_port_end(task, ptl_receiver_ticket(receiver));
 }
 
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket)

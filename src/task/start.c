@@ -214,6 +214,7 @@ static int start_locked(struct ptl_task *task)
         task->space.published = ptl_names_has_port;
         task->space.seek = on_seek;
         task->space.me = &task->identity;
+        task->space.dying = ptl_names_port_dies;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
         task->space.epoch++;
         task->started = true;

@@ -71,6 +71,9 @@ PTL_MUST_CHECK int ptl_right_rename_locked(struct ptl_task *task, ptl_port old, 
 /* Is the port published under a name? */
 bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver);
 
+/* A port dies in a message that is destroyed: all of the two below. */
+void ptl_names_port_dies(struct ptl_space *space, struct ptl_receiver *receiver);
+
 /* A port is being freed: its published names are withdrawn (task/names.c). */
 void ptl_names_of_port_end(struct ptl_task *task, uint64_t ticket);
 /* ... and its watch ends. */

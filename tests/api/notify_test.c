@@ -493,6 +493,22 @@ API_TEST(m92_a_port_whose_mail_is_destroyed_dies)
         check_rights(p, PTL_RIGHT_DEAD, 2);
 }
 
+API_TEST(m92_a_port_whose_mail_is_destroyed_has_its_names_withdrawn)
+{
+        ptl_port p = new_port(), n = new_port(), found;
+
+        OK(ptl_name_publish("mailed", p));
+        OK(ptl_name_watch("other", p));
+        ask(p, PTL_NOTIFY_PORT_DESTROYED, 0, n);
+        OK(ptl_port_free(p));
+        OK(ptl_port_free(n));
+        OUTCOME(ptl_name_look_up("mailed", &found, PTL_NOW), PTL_E_NOT_FOUND);
+        p = new_port();
+        OK(ptl_name_publish("mailed", p));
+        OK(ptl_name_look_up("mailed", &found, PTL_NOW));
+        CHECK_EQ(found, p);
+}
+
 API_TEST(m46_a_port_is_not_mailed_to_itself_nor_in_a_circle)
 {
         ptl_port p = new_send_port(), a = new_send_port(), b = new_send_port();
