@@ -306,6 +306,16 @@ int ptl_ticket_withdraw(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
+/* Given to this task itself, over another link with the dead one (H11), which is read to its end now. */
+static void look_at_own(struct ptl_space *space, struct ptl_granter *granter, struct ptl_ticket *t)
+{
+        uint64_t ticket = t->ticket;
+
+        (void)look_at(space, granter->id);
+        if (t->grant.kind == PTL_GRANT_TICKET && t->ticket == ticket)
+                cancel(space, granter, t);
+}
+
 /* H5: what a dead granter gave stays, and its grantees are asked. */
 static void ask_grantees(struct ptl_space *space, struct ptl_granter *granter)
 {
@@ -313,6 +323,8 @@ static void ask_grantees(struct ptl_space *space, struct ptl_granter *granter)
                 struct ptl_ticket *t = ptl_table_at(&granter->tickets, i);
                 struct ptl_peer *p;
 
+                if (t->grant.kind == PTL_GRANT_TICKET && ptl_task_is(t->grantee, space->me->task))
+                        look_at_own(space, granter, t);
                 if (t->grant.kind != PTL_GRANT_TICKET || t->asked)
                         continue;
                 p = space->seek(space, t->grantee, granter->id);
@@ -371,10 +383,10 @@ int ptl_ticket_read_out(struct ptl_peer *peer, const struct ptl_frame *f)
         return 0;
 }
 
-/* Is it the end of the task, or of a link that never was one? */
+/* Is it the end of the task, as far as we are concerned, or of a link that never was one? */
 static bool is_end_of_task(const struct ptl_peer *peer)
 {
-        if (!peer->link.peer.base && !peer->known_dead)
+        if (!peer->link.peer.base && !peer->known_dead && !peer->link.refused && !peer->link.accused)
                 return false;
         for (const struct ptl_peer *p = peer->space->peers; p; p = p->next)
                 if (p != peer && ptl_link_state(&p->link) != PTL_LINK_DEAD && ptl_task_is(id_of(p), id_of(peer)))

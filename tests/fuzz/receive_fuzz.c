@@ -599,6 +599,104 @@ static void honest(struct input *in)
 /* One of the allocations of the next step fails. */
 static void starve(struct input *in) { starving = 1 + byte(in) % 16; }
 
+/* ---- rights of third tasks ---- */
+
+/* This task's, the honest peer's, the hostile one's own, somebody's. */
+static struct ptl_task_id some_id(struct input *in)
+{
+        uint8_t which = byte(in);
+
+        return (struct ptl_task_id){.high = which < 250 ? 0 : number(in, 8), .low = which % 4};
+}
+
+static uint64_t given_ticket(struct input *in)
+{
+        uint8_t way = byte(in);
+
+        return way < 250 ? ptl_ticket_make(1, way & 7, way >> 3 & 3) : number(in, 8);
+}
+
+static void say_give(struct input *in)
+{
+        struct ptl_frame_give head = {.grantee = some_id(in)};
+        uint32_t n = byte(in) % 5;
+
+        memcpy(body, &head, sizeof head);
+        for (uint32_t i = 0; i < n; i++) {
+                struct ptl_frame_give_item item = {.ticket = given_ticket(in), .right = right_number(in)};
+
+                item.kind = byte(in) % 4;
+                memcpy(body + sizeof head + i * sizeof item, &item, sizeof item);
+        }
+        (void)side_frame(&stage.hostile, PTL_FRAME_GIVE, &(struct ptl_frame_head){.right = 0}, body,
+                         (uint32_t)(sizeof head + n * sizeof(struct ptl_frame_give_item)));
+}
+
+static void say_redeem(struct input *in)
+{
+        struct ptl_frame_head head = {.right = index_to_claim(in)};
+        struct ptl_frame_redeem redeem = {.ticket = given_ticket(in)};
+
+        redeem.granter = some_id(in);
+        (void)side_frame(&stage.hostile, PTL_FRAME_REDEEM, &head, &redeem, sizeof redeem);
+}
+
+static void say_given(struct input *in)
+{
+        struct ptl_frame_head head = {.right = RIGHT, .token = token_number(in)};
+        struct ptl_frame_given given[4];
+        struct ptl_rich rich = {.n_rights = byte(in) % 5, .given = given};
+
+        rich.n_given = rich.n_rights;
+        for (uint32_t i = 0; i < rich.n_rights; i++) {
+                rich.rights[i].what = PTL_CARRY_GIVEN_SEND + byte(in) % 2;
+                rich.rights[i].right = i;
+                given[i].owner = some_id(in);
+                given[i].ticket = given_ticket(in);
+        }
+        ptl_rich_encode(&rich, body);
+        (void)side_frame(&stage.hostile, PTL_FRAME_RICH, &head, body,
+                         (uint32_t)(ptl_rich_head_size(rich.n_rights, 0) + rich.n_given * sizeof *given) + byte(in));
+}
+
+static void say_of_task(struct input *in, enum ptl_frame_kind kind)
+{
+        struct ptl_task_id id = some_id(in);
+
+        (void)side_frame(&stage.hostile, kind, &(struct ptl_frame_head){.right = 0}, &id, sizeof id);
+}
+
+static void say_of_ticket(struct input *in, enum ptl_frame_kind kind)
+{
+        (void)side_frame(&stage.hostile, kind, &(struct ptl_frame_head){.right = (uint32_t)given_ticket(in)}, NULL, 0);
+}
+
+static void hand_off(struct input *in)
+{
+        switch (byte(in) % 8) {
+        case 0:
+        case 1:
+                say_give(in);
+                break;
+        case 2:
+                say_redeem(in);
+                break;
+        case 3:
+        case 4:
+                say_given(in);
+                break;
+        case 5:
+                say_of_task(in, byte(in) % 2 ? PTL_FRAME_ASK : PTL_FRAME_READ_OUT);
+                break;
+        case 6:
+                say_of_ticket(in, PTL_FRAME_SETTLED);
+                break;
+        default:
+                say_of_ticket(in, PTL_FRAME_WITHDRAW);
+                break;
+        }
+}
+
 /* In the next step no descriptor arrives or is made. */
 static void crowd(struct input *in)
 {
@@ -607,14 +705,14 @@ static void crowd(struct input *in)
 }
 
 /* Their order is the corpus's: new ones go to the end, and there is room for some. */
-enum { STEPS = 32 };
+enum { STEPS = 33 };
 
 static void (*const steps[STEPS])(struct input *in) = {
         say_frame,   say_claim,  say_message,  say_block,   say_rich,  write_ring, write_head,
         write_taken, write_pool, read_ring,    say_packet,  say_bytes, grow,       shut,
         receive,     release,    answer,       call_hers,   send_rich, send_batch, lend,
         pass_on,     give_up,    ask_of_death, free_second, set_limit, take_in,    honest,
-        starve,      crowd,      receive_run, ask_of_senders,
+        starve,      crowd,      receive_run,  hand_off,     ask_of_senders,
 };
 
 /* ---- one input ---- */
@@ -649,8 +747,10 @@ static void unlink_lost(struct ptl_task *task)
         ptl_lock(&task->space.lock);
         for (struct ptl_peer *p = task->space.peers, *next; p; p = next) {
                 next = p->next;
-                if (ptl_link_is_lost(&p->link))
+                if (ptl_link_is_lost(&p->link)) {
+                        p->known_dead = true;
                         ptl_task_unlink(task, p);
+                }
         }
         ptl_unlock(&task->space.lock);
 }
@@ -683,6 +783,10 @@ static void end(uint8_t first)
         }
         while (ptl_right_release(stage.hers) == 0)
                 ;
+        for (int i = 0; i < 3; i++) { /* what waits for the honest peer's word */
+                (void)side_read(&stage.honest, 0);
+                look();
+        }
         MUST(ptl_right_request(stage.main, PTL_NOTIFY_NO_SENDERS, 0, PTL_NULL, NULL) == 0);
         drain(stage.main);
         end_second();

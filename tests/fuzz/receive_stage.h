@@ -235,6 +235,20 @@ static inline void side_saw(struct side *s, uint32_t right)
                 s->seen[s->n_seen++ % SEEN_MAX] = right;
 }
 
+/* It has given nobody anything, and read all that anybody gave it. */
+static inline void honest_answer(struct side *s, const struct ptl_frame *f)
+{
+        struct ptl_frame_head refused = {.right = f->head.right | PTL_RIGHT_CLAIMED};
+        struct ptl_task_id id;
+
+        if (f->kind == PTL_FRAME_REDEEM)
+                MUST(side_frame(s, PTL_FRAME_DEAD, &refused, NULL, 0));
+        if (f->kind != PTL_FRAME_ASK)
+                return;
+        MUST(ptl_frame_body(f->body, f->length, &id, sizeof id) == 0);
+        MUST(side_frame(s, PTL_FRAME_READ_OUT, &(struct ptl_frame_head){.right = 0}, &id, sizeof id));
+}
+
 /* Reads what the task wrote, and gives the room back. True: an answer through @answer was there. */
 static inline bool side_read(struct side *s, uint32_t answer)
 {
@@ -248,6 +262,8 @@ static inline bool side_read(struct side *s, uint32_t answer)
                 if (f.kind == PTL_FRAME_RICH && ptl_rich_decode(f.body, f.length, &rich) == 0)
                         for (uint32_t i = 0; i < rich.n_rights; i++)
                                 side_saw(s, rich.rights[i].right);
+                if (s == &stage.honest)
+                        honest_answer(s, &f);
                 ptl_ring_advance(&s->rx, &f);
         }
         ptl_ring_consume(&s->rx, s->rx.position);

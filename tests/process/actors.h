@@ -15,6 +15,7 @@ enum {
         KIND_LOOK,    /* looks `name` up, keeps it in `place` */
         KIND_PORT,    /* makes a port, keeps its receive right in `place` */
         KIND_GIVE,    /* sends the right in `place` through the one in `to`, to be kept in `there` */
+        KIND_TRY_GIVE, /* the same, if there is room now */
         KIND_USE,     /* sends "used" through the right in `place` */
         KIND_TRY,     /* the same, if there is room now */
         KIND_RELEASE, /* gives up the right in `place`; of a port: frees it */
@@ -33,12 +34,20 @@ struct report {
         uint32_t port, rights, references, stored, got, links;
         int32_t pid; /* the port's task; of KIND_TAKE: the sender */
         uint64_t kind, lies, destroyed;
+        int32_t senders[8]; /* of the first messages that were no orders, in turn; below 0: of KIND_STORE */
 };
 
 struct actor_places {
         ptl_port of[PLACES];
-        uint32_t stored, got;
+        uint32_t stored, got, n_senders;
+        int32_t senders[8];
 };
+
+static inline void actor_note(struct actor_places *places, const struct ptl_message *m)
+{
+        if (places->n_senders < ARRAY_LEN(places->senders))
+                places->senders[places->n_senders++] = m->kind == KIND_STORE ? -m->sender->pid : m->sender->pid;
+}
 
 static inline void actor_store(struct actor_places *places, const struct ptl_message *m)
 {
@@ -51,7 +60,7 @@ static inline void actor_store(struct actor_places *places, const struct ptl_mes
         places->stored += m->n_rights;
 }
 
-static inline int actor_give(struct actor_places *places, const struct order *o)
+static inline int actor_give(struct actor_places *places, const struct order *o, ptl_time deadline)
 {
         struct ptl_right_item item = {.port = places->of[o->place], .disposition = o->disposition};
         struct ptl_outgoing out = {.data = &o->there,
@@ -60,7 +69,7 @@ static inline int actor_give(struct actor_places *places, const struct order *o)
                                    .rights = &item,
                                    .n_rights = 1};
 
-        return ptl_send_message(places->of[o->to], &out, soon());
+        return ptl_send_message(places->of[o->to], &out, deadline);
 }
 
 static inline int actor_release(ptl_port p)
@@ -94,7 +103,9 @@ static inline int actor_obey(struct actor_places *places, uint32_t kind, const s
         case KIND_PORT:
                 return ptl_port_new(&places->of[o->place], NULL);
         case KIND_GIVE:
-                return actor_give(places, o);
+                return actor_give(places, o, soon());
+        case KIND_TRY_GIVE:
+                return actor_give(places, o, PTL_NOW);
         case KIND_USE:
                 return ptl_send(places->of[o->place], "used", 5, soon());
         case KIND_TRY:
@@ -125,6 +136,7 @@ static inline void actor_report(const struct actor_places *places, uint32_t plac
         ret->links = counters.links;
         ret->lies = counters.lies;
         ret->destroyed = counters.destroyed;
+        memcpy(ret->senders, places->senders, sizeof ret->senders);
 }
 
 /* actor NAME */
@@ -138,6 +150,8 @@ PEER(actor)
         OK(ptl_name_publish(argv[1], places.of[0]));
         while (!quit) {
                 OK(ptl_receive(places.of[0], &m, PTL_FOREVER));
+                if (m.kind <= KIND_STORE || m.kind >= KIND_ORDERS + 64)
+                        actor_note(&places, &m);
                 if (m.kind == KIND_STORE) {
                         actor_store(&places, &m);
                 } else if (m.kind > KIND_STORE && m.kind < KIND_ORDERS + 64) {
