@@ -43,15 +43,10 @@ static bool is_thirds(const struct ptl_entry *e, const struct ptl_peer *peer)
         return e->peer && e->peer != peer && !(e->rights & PTL_RIGHT_DEAD);
 }
 
-/* What is not confirmed is not sent on (H8), and given on over an open link only (H2): both come by themselves. */
+/* What is not confirmed is not sent on (H8), and its claim goes before it is given: both come by themselves. */
 static int check_remote(const struct ptl_entry *e, const struct ptl_peer *peer)
 {
-        if (e->flags & PTL_ENTRY_HANDED)
-                return PTL_E_FULL;
-        if (is_thirds(e, peer) &&
-            (e->flags & PTL_ENTRY_CLAIM || ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED))
-                return PTL_E_FULL;
-        return 0;
+        return e->flags & PTL_ENTRY_HANDED || (is_thirds(e, peer) && e->flags & PTL_ENTRY_CLAIM) ? PTL_E_FULL : 0;
 }
 
 static int check_right(struct ptl_task *task, const struct ptl_peer *peer,

@@ -317,6 +317,29 @@ API_TEST(a_claim_ahead_of_its_grant_is_refused_when_the_giver_is_dead)
         actor_end(&b);
 }
 
+API_TEST(what_is_given_up_while_its_claim_is_kept_goes_back_when_that_is_granted)
+{
+        struct raw_party a;
+
+        start();
+        a = (struct raw_party){.server = raw_task()};
+        a.with_b = meet(&a.server, "b", &a.b); /* no hello: B cannot read its ring */
+        a.with_c = meet(&a.server, "c", &a.c);
+        hello(&a.with_c);
+        message(&a, ticket_of(1, 0));
+        CHECK_EQ(has_stored(&c, PLACE, 1).rights, PTL_RIGHT_SEND);
+        order(&c, KIND_RELEASE, (struct order){.place = PLACE});
+        hello(&a.with_b);
+        give(&a, ticket_of(1, 0));
+        await(&a.with_b, PTL_FRAME_SETTLED, (uint32_t)ticket_of(1, 0));
+        looks_up(&c, &b, MINE); /* behind the RELEASE */
+        uses(&c, MINE);
+        has_got(&b, 1);
+        CHECK_EQ(reports(&b, 0).lies, 0);
+        party_dies(&a);
+        end();
+}
+
 /* ---- lies ---- */
 
 API_TEST(a_deputy_cannot_be_made_to_use_its_own_right)

@@ -237,6 +237,7 @@ API_TEST(what_is_not_confirmed_is_neither_used_nor_sent_on)
 
         start_three();
         looks_up(&c, &a, OF_A);
+        looks_up(&c, &b, OF_B);
         b_gives_a_once();
         kill(b.peer.pid, SIGSTOP);
         gives(&a, SECOND, OF_C, SECOND, PTL_MOVE_SEND_ONCE);
