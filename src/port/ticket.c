@@ -4,7 +4,7 @@
 #include "port/handoff.h"
 #include "port/senders.h"
 
-enum { LOOK_FRAMES = 4096 };
+enum { LOOK_FRAMES = 64 }; /* a turn of the leader's: a claim makes nobody wait for longer than that */
 
 static struct ptl_task_id id_of(const struct ptl_peer *peer) { return peer->link.identity.task; }
 

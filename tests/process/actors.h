@@ -146,7 +146,7 @@ PEER(actor)
         struct ptl_message m;
         bool quit = false;
 
-        places.of[0] = new_port();
+        places.of[0] = new_port_of(1024, 0);
         OK(ptl_name_publish(argv[1], places.of[0]));
         while (!quit) {
                 OK(ptl_receive(places.of[0], &m, PTL_FOREVER));

@@ -313,3 +313,21 @@ API_TEST(a_right_whose_task_has_not_answered_waits_with_its_sender)
         actor_end(&d);
         end_three();
 }
+
+/* More than B reads of A's ring in one look. */
+API_TEST(a_grant_behind_many_messages_is_found)
+{
+        enum { MANY = 300 };
+
+        start_three();
+        looks_up(&c, &b, THIRD);
+        kill(b.peer.pid, SIGSTOP);
+        for (int i = 0; i < MANY; i++)
+                uses(&a, OF_B);
+        gives(&a, OF_B, OF_C, OF_B, PTL_MOVE_SEND);
+        kill(b.peer.pid, SIGCONT);
+        has_stored(&c, OF_B, 1);
+        uses(&c, OF_B);
+        has_got(&b, MANY + 1);
+        end_three();
+}
