@@ -67,14 +67,14 @@ static const struct holder_row {
         int outcome;
 } holders[] = {
         {"send",                  {TASK, 5, {0, 0}, SEND, 3, {9, 9, 4, 4}},          0              },
-        {"claimed, a generation", {TASK, 0xfff80001, {0, 0}, SEND, 1, {0}},          0              },
+        {"claimed, a generation", {TASK, 0xfff00001, {0, 0}, SEND, 1, {0}},          0              },
         {"count wrapped",         {TASK, 5, {0, 0}, SEND, 3, {2, 2, UINT32_MAX, 1}}, 0              },
         {"a full window",         {TASK, 5, {0, 0}, SEND, 3, {WINDOW, 0, 0, 0}},     0              },
         {"once",                  {TASK, 5, {0, 0}, ONCE, 1, {0}},                   0              },
         {"once, used",            {TASK, 5, {0, 0}, ONCE, 1, {1, 0, 0, 0}},          0              },
         {"ticket",                {TASK, ~0ull, {0, 1}, SEND, 1, {0}},               0              },
         {"no task",               {{0, 0}, 5, {0, 0}, SEND, 1, {0}},                 PTL_E_MALFORMED},
-        {"index 0",               {TASK, 0xfff80000, {0, 0}, SEND, 1, {0}},          PTL_E_MALFORMED},
+        {"index 0",               {TASK, 0xfff00000, {0, 0}, SEND, 1, {0}},          PTL_E_MALFORMED},
         {"number too large",      {TASK, (1ull << 32) + 5, {0, 0}, SEND, 1, {0}},    PTL_E_MALFORMED},
         {"ticket 0",              {TASK, 0, {0, 1}, SEND, 1, {0}},                   PTL_E_MALFORMED},
         {"kind 0",                {TASK, 5, {0, 0}, 0, 1, {0}},                      PTL_E_MALFORMED},
