@@ -125,3 +125,14 @@ API_TEST(m12_a_thread_that_waits_to_receive_goes_on)
         check_text(&r.message, "hello");
         ptl_message_release(&r.message);
 }
+
+API_TEST(m12_a_port_that_watches_names_goes_on)
+{
+        ptl_port n = new_port(), p = new_port();
+
+        OK(ptl_name_watch("seen", n));
+        renamed(n, NAME);
+        OK(ptl_name_publish("seen", p));
+        CHECK_STR_EQ(take_notification(NAME, PTL_NOTIFY_NAME_ADDED).text, "seen");
+        OK(ptl_port_free(NAME));
+}
