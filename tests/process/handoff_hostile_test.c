@@ -261,6 +261,23 @@ API_TEST(a_right_to_a_task_that_is_gone_is_a_dead_name)
 
 /* ---- claims ahead of their grants ---- */
 
+/* What A has written before it says hello: from then on B can read its ring. */
+static void hello_behind_give(struct link_raw *l, struct ptl_task_id grantee, uint64_t ticket)
+{
+        int fds[2];
+
+        l->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        CHECK(l->bell >= 0);
+        link_raw_meet(l);
+        fds[0] = link_raw_outbox(l);
+        fds[1] = l->bell;
+        link_raw_join(l);
+        CHECK(link_raw_claim(l, 1, l->ticket));
+        give_as(l, grantee, ticket, RIGHT, PTL_CARRY_SEND);
+        CHECK(link_raw_say(l, PTL_LM_HELLO, 0, fds, 2));
+        ptl_close(fds[0]);
+}
+
 /* A claims nothing, and is no peer that could be read, before it says hello. */
 static void claim_ahead(struct raw_party *a, struct raw *server_of_c, struct link_raw *of_c)
 {
@@ -284,8 +301,7 @@ API_TEST(a_claim_ahead_of_its_grant_is_kept_until_that_is_read)
 
         actor_start(&b, "b");
         claim_ahead(&a, &server, &of_c);
-        hello(&a.with_b);
-        give_as(&a.with_b, server.me.task, ticket_of(1, 0), RIGHT, PTL_CARRY_SEND);
+        hello_behind_give(&a.with_b, server.me.task, ticket_of(1, 0));
         /* ... and B says which right to the port the claimant has already. */
         CHECK_EQ(await(&of_c, PTL_FRAME_CONFIRM, 2 | PTL_RIGHT_CLAIMED).token, RIGHT);
         await(&a.with_b, PTL_FRAME_SETTLED, (uint32_t)ticket_of(1, 0));
@@ -329,8 +345,7 @@ API_TEST(what_is_given_up_while_its_claim_is_kept_goes_back_when_that_is_granted
         message(&a, ticket_of(1, 0));
         CHECK_EQ(has_stored(&c, PLACE, 1).rights, PTL_RIGHT_SEND);
         order(&c, KIND_RELEASE, (struct order){.place = PLACE});
-        hello(&a.with_b);
-        give(&a, ticket_of(1, 0));
+        hello_behind_give(&a.with_b, a.c, ticket_of(1, 0));
         await(&a.with_b, PTL_FRAME_SETTLED, (uint32_t)ticket_of(1, 0));
         looks_up(&c, &b, MINE); /* behind the RELEASE */
         uses(&c, MINE);
