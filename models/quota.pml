@@ -2,7 +2,7 @@
 /*
  * quota.pml - a peer whose messages reach a limit is held back, and nobody waits for ever for that
  *
- * Stands for: port/deliver.c (message), port/quota.c, task/hold.c, task/wait.c (docs/protocol/quotas.md, "Held
+ * Stands for: port/deliver.c (message), port/quota.c, task/restrain.c, task/wait.c (docs/protocol/quotas.md, "Held
  * back").
  *
  * The task has a leader that reads the peer's ring into a queue, and a program that at any time takes from the

@@ -14,6 +14,7 @@
 #define PORTOLAN_INSPECT_H
 
 #include <portolan/port.h>
+#include <portolan/quota.h>
 #include <portolan/task.h>
 #include <portolan/types.h>
 
@@ -66,7 +67,8 @@ struct ptl_peer_view {
         uint32_t waits;          /* enum ptl_peer_waits */
         uint32_t descriptors;    /* sent to the peer and not acknowledged */
         uint32_t has_input;      /* 1: the peer has written what the task has not read */
-        uint32_t reserved[2];
+        uint32_t restrained;     /* number of the limit for which the task holds it back (quota.h); 0: it does not */
+        uint32_t restrains;      /* of the limit for which it says that it holds the task back */
 };
 
 enum ptl_view_board {
@@ -104,6 +106,9 @@ struct ptl_task_view {
         uint32_t n_peers, peers_missing;
         const struct ptl_port_view *ports; /* in the same memory as the struct */
         const struct ptl_peer_view *peers;
+        uint64_t quota_use[PTL_QUOTA_KINDS]; /* what others make it hold, in all, by enum ptl_quota */
+        uint32_t n_refusals;
+        const struct ptl_quota_refusal *refusals; /* the latest first */
 };
 
 /**

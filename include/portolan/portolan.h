@@ -9,6 +9,7 @@
 #include <portolan/name.h>
 #include <portolan/outcome.h>
 #include <portolan/port.h>
+#include <portolan/quota.h>
 #include <portolan/region.h>
 #include <portolan/right.h>
 #include <portolan/task.h>

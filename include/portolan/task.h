@@ -8,7 +8,7 @@
  *
  * PORTOLAN_TRACE=1 writes a decoded line per frame to stderr; PORTOLAN_TRACE=PATH appends them to
  * PATH. (Of a task that runs already: ptl_task_trace().) PORTOLAN_WAIT=spin|adaptive|block|memory sets
- * the way of waiting.
+ * the way of waiting. PORTOLAN_LIMITS sets what others may make this task hold (portolan/quota.h).
  */
 #ifndef PORTOLAN_TASK_H
 #define PORTOLAN_TASK_H

@@ -121,8 +121,10 @@ static int write_grant(struct ptl_link *link, struct ptl_grant *g)
 
         if (g->references == 0 || g->kind == PTL_GRANT_PARKED) /* given back meanwhile, or not judged: nobody to tell */
                 return 0;
-        if (g->marks & PTL_MARK_DEAD)
+        if (g->marks & PTL_MARK_DEAD) {
+                head.aux = ptl_grant_refused(g);
                 return ptl_control_write(link, PTL_FRAME_DEAD, &head, NULL, 0);
+        }
         return write_window(link, g,
                             g->marks & PTL_MARK_CONFIRM ? PTL_FRAME_CONFIRM : PTL_FRAME_WINDOW);
 }
@@ -165,6 +167,23 @@ static int flush_retired(struct ptl_peer *peer)
         return 0;
 }
 
+/* Whether it is held back, if that is not what it was told last. */
+static int flush_limit(struct ptl_peer *peer)
+{
+        uint32_t number = peer->restrained ? peer->restrained : peer->told;
+        struct ptl_frame_head head = {.token = peer->restrained != 0, .aux = number};
+        struct ptl_frame_limit body;
+        int r;
+
+        if (peer->told == peer->restrained)
+                return 0;
+        body.value = ptl_quota_value(peer, number);
+        r = ptl_control_write(&peer->link, PTL_FRAME_LIMIT, &head, &body, sizeof body);
+        if (!r)
+                peer->told = peer->restrained;
+        return r;
+}
+
 void ptl_control_flush(struct ptl_peer *peer)
 {
         struct ptl_link *link = &peer->link;
@@ -184,6 +203,8 @@ void ptl_control_flush(struct ptl_peer *peer)
                 r = flush_retired(peer);
         if (!r && peer->handoff)
                 r = ptl_handoff_flush(peer);
+        if (!r)
+                r = flush_limit(peer);
         if (!r)
                 ptl_control_set_pending(peer, false);
         ptl_link_bell(link);

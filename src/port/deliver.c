@@ -152,9 +152,11 @@ static int take_rich(struct ptl_queued *q, const struct arrival *a, bool in_plac
         return r;
 }
 
-static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want *want)
+/* 0; PTL_E_QUOTA: it is queued, and its sender has reached a limit with it. */
+static int hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want *want)
 {
         struct ptl_receiver *r = g->receiver;
+        bool reached = false;
 
         if (is_wanted(want, r) && !q->unsettled) {
                 if (g->kind == PTL_GRANT_SEND)
@@ -167,8 +169,10 @@ static void hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want
                 q->serial = g->serial;
                 if (PTL_UNLIKELY(q->unsettled))
                         ptl_redeem_queued(g->peer->space, q, r->name);
+                reached = ptl_quota_enqueue(q);
                 ptl_receiver_put(g->peer->space, r, q);
         }
+        return reached && !g->peer->lenient ? PTL_E_QUOTA : 0;
 }
 
 /* A message nobody can have: its port is dead, or memory is short. Its rights are given back. */
@@ -232,7 +236,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                         peer->space->counters.destroyed++;
                         r = r == PTL_E_MALFORMED ? lie(peer) : 0;
                 } else {
-                        hand_over(g, q, want);
+                        r = hand_over(g, q, want);
                         kept = true;
                 }
         }
@@ -325,10 +329,26 @@ static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
 
         if (e && e->flags & PTL_ENTRY_CLAIM)
                 return lie(peer); /* what we have not claimed yet it cannot know */
+        if (e && f->head.aux)
+                (void)ptl_quota_told(peer, f->head.aux, 0);
         if (e)
                 detach_dead(peer, e);
         if (peer->handoff)
                 ptl_redeem_refused(peer, f->head.right);
+        return 0;
+}
+
+/* It holds this task back, or no longer. Nothing depends on that but what the program is told. */
+static int limit(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        struct ptl_frame_limit body;
+
+        if (ptl_frame_body(f->body, f->length, &body, sizeof body) || !ptl_quota_name(f->head.aux) ||
+            f->head.token > 1)
+                return lie(peer);
+        peer->restrains = f->head.token ? f->head.aux : 0;
+        if (f->head.token)
+                (void)ptl_quota_told(peer, f->head.aux, body.value);
         return 0;
 }
 
@@ -427,6 +447,8 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         case PTL_FRAME_ASK:
         case PTL_FRAME_READ_OUT:
                 return handoff(peer, f);
+        case PTL_FRAME_LIMIT:
+                return limit(peer, f);
         case PTL_FRAME_INLINE:
         case PTL_FRAME_NONE:
         case PTL_FRAME_PAD:

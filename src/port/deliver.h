@@ -43,6 +43,7 @@ size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
  *         over in want->got, and no more is read
  * @frames: at most so many
  *
- * Return: 0, or PTL_E_MALFORMED (end the link).
+ * Return: 0; PTL_E_MALFORMED (end the link); PTL_E_QUOTA (what was taken last was queued, and the peer has reached
+ * a limit with it: it is to be held back, or peer->lenient is to be set).
  */
 PTL_MUST_CHECK int ptl_deliver(struct ptl_peer *peer, struct ptl_want *want, unsigned frames);

@@ -114,16 +114,25 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
         return ptl_grant_right(g);
 }
 
+/* Too many rights, or too much left behind by rights that were given back: the limit's number, or 0. */
+static uint32_t claim_refused(struct ptl_peer *peer)
+{
+        uint32_t refused = ptl_quota_refuses(peer, PTL_QUOTA_RIGHTS);
+
+        return refused ? refused : ptl_quota_refuses(peer, PTL_QUOTA_ORPHANS);
+}
+
 /* The index is the peer's choice. It is told whether there is a right. */
 static int claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *receiver, enum ptl_grant_kind kind,
                  struct ptl_grant **ret_grant)
 {
         uint32_t index = ptl_right_index(right);
         struct ptl_grant *g;
+        uint32_t refused = receiver ? claim_refused(peer) : 0;
         uint8_t pending;
 
-        if (peer->orphans > PTL_ORPHANS_MAX)
-                receiver = NULL; /* it is to wait until some of them were taken */
+        if (refused)
+                receiver = NULL;
         if (!ptl_right_is_granted(right) || !ptl_table_ensure(&peer->claimed, index))
                 return PTL_E_MALFORMED;
         g = ptl_table_at(&peer->claimed, index);
@@ -132,8 +141,11 @@ static int claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *rec
         if ((g->kind != PTL_GRANT_FREE && !(pending && g->references == 0)) ||
             !reserve_taken(peer, index, true))
                 return PTL_E_MALFORMED;
+        if (g->kind == PTL_GRANT_FREE) /* else it still counts */
+                ptl_quota_charge(peer, PTL_QUOTA_RIGHTS, 1);
         g->generation = (uint16_t)ptl_right_generation(right);
         start(g, peer, index | PTL_RIGHT_CLAIMED, receiver, kind);
+        g->limit_units = receiver ? g->limit_units : refused; /* ptl_grant_refused() */
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
         ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
@@ -169,7 +181,11 @@ int ptl_grant_park(struct ptl_peer *peer, uint32_t right)
         return 0;
 }
 
-void ptl_grant_unpark(struct ptl_grant *g) { g->kind = PTL_GRANT_FREE; }
+void ptl_grant_unpark(struct ptl_grant *g)
+{
+        g->kind = PTL_GRANT_FREE;
+        ptl_quota_give(g->peer, PTL_QUOTA_RIGHTS, 1); /* claimed anew at once */
+}
 
 uint32_t ptl_grant_same(const struct ptl_grant *grant)
 {
@@ -193,9 +209,13 @@ void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(g); }
  * it is known for that when it is taken. */
 static void leave_orphans(struct ptl_grant *g)
 {
+        uint64_t cost;
+
         if (g->kind != PTL_GRANT_SEND || !g->receiver)
                 return;
-        g->peer->orphans += ptl_orphan_cost(g->arrived - g->taken, g->arrived_units - g->taken_units);
+        cost = ptl_orphan_cost(g->arrived - g->taken, g->arrived_units - g->taken_units);
+        g->peer->orphans += cost;
+        ptl_quota_charge(g->peer, PTL_QUOTA_ORPHANS, cost * 64);
         g->serial++;
 }
 

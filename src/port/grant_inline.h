@@ -62,8 +62,10 @@ static inline void ptl_grant_free(struct ptl_grant *g)
                 return;
         }
         g->kind = PTL_GRANT_FREE;
-        if (claimed)
-                return; /* the holder chooses when this index is used again */
+        if (PTL_UNLIKELY(claimed)) { /* the holder chooses when this index is used again */
+                ptl_quota_give(g->peer, PTL_QUOTA_RIGHTS, 1);
+                return;
+        }
         g->generation++;
         ptl_table_give(&g->peer->granted, ptl_right_index(g->number));
 }

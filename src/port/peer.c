@@ -12,8 +12,11 @@ int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity 
         if (!peer)
                 return -ENOMEM;
         *peer = (struct ptl_peer){.space = space, .references = 1};
-        r = ptl_link_init(&peer->link, socket, identity);
+        r = ptl_quota_open(peer, identity);
+        if (!r)
+                r = ptl_link_init(&peer->link, socket, identity);
         if (r) {
+                ptl_quota_close(peer);
                 free(peer);
                 return r;
         }
@@ -29,6 +32,7 @@ void ptl_peer_free(struct ptl_peer *peer)
 {
         ptl_regions_drop(peer);
         ptl_handoff_free(peer);
+        ptl_quota_close(peer);
         ptl_link_fini(&peer->link);
         ptl_table_fini(&peer->granted);
         ptl_table_fini(&peer->claimed);

@@ -98,6 +98,13 @@ struct ptl_peer {
         struct ptl_relink relink;
         struct ptl_handoff *handoff; /* of rights of third tasks; NULL: there never were any */
         bool known_dead; /* the server says so */
+        /* limits (port/quota.h); each is the number of one, 0 for none */
+        struct ptl_account *account;
+        uint32_t restrained; /* it is held back for this one: its ring is not read (task/restrain.h) */
+        struct ptl_peer *restrained_next; /* others that are */
+        uint32_t told;       /* this it was told last */
+        uint32_t restrains;  /* it holds this task back for this one, it says */
+        bool lenient;        /* its messages are queued, whatever limit is reached */
 };
 
 /* Consumes @socket on success; one reference, the caller's. */
@@ -158,7 +165,6 @@ void ptl_grant_abandon(struct ptl_grant *grant);
 
 /* What messages keep of this task's memory while they are queued, in units of 64 bytes: more than
  * PTL_ORPHANS_MAX of those whose rights are gone, and the peer gets no rights by ticket. */
-enum { PTL_ORPHANS_MAX = (64 << 20) / 64 };
 static inline uint64_t ptl_orphan_cost(uint32_t messages, uint32_t units)
 {
         return (uint64_t)messages * 24 + units; /* a cell, and the bytes */
@@ -179,6 +185,12 @@ uint32_t ptl_grant_same(const struct ptl_grant *grant);
 
 /* Gives back @count references; the last frees it. */
 void ptl_grant_release(struct ptl_grant *grant, uint32_t count);
+
+/* A claim that was refused at a limit: which one goes with its DEAD. 0: it has lived. */
+static inline uint32_t ptl_grant_refused(const struct ptl_grant *grant)
+{
+        return grant->limit_messages ? 0 : grant->limit_units; /* no port has a limit of 0 */
+}
 
 /* Remembers that the peer is to be told. */
 void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);

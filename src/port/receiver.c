@@ -117,7 +117,9 @@ static struct ptl_grant *grant_of(const struct ptl_queued *q)
 
         if (PTL_LIKELY(g && g->serial == q->serial))
                 return g;
-        *orphans -= cost < *orphans ? cost : *orphans;
+        cost = cost < *orphans ? cost : *orphans;
+        *orphans -= cost;
+        ptl_quota_give(q->peer, PTL_QUOTA_ORPHANS, cost * 64);
         return NULL;
 }
 
@@ -135,6 +137,7 @@ static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
                 if (q->grant)
                         (void)grant_of(q);
                 ptl_notify(space, q->notify, PTL_NOTIFY_SEND_ONCE, 0, NULL); /* it was left, and never taken */
+                ptl_quota_dequeue(space, q);
                 ptl_queued_free(space, q);
                 q = next;
         }
@@ -262,6 +265,7 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
                 r->tail = at;
         r->queued--;
         r->received++;
+        ptl_quota_dequeue(space, q);
         if (q->notify)
                 ptl_notify(space, q->notify, PTL_NOTIFY_MESSAGE_ACCEPTED, r->name, NULL);
         if (q->left)

@@ -48,6 +48,7 @@ struct ptl_queued {
         bool left;          /* it was left with a full port of this task */
         bool local_counted; /* counts against the port's limit for this task's own sends */
         uint8_t unsettled;  /* rights in it that are not confirmed: it waits, with its sender's later ones */
+        bool charged;       /* to its peer's account, as long as it is queued (port/quota.h) */
         union {
                 struct ptl_frame_right *carried;      /* before opening */
                 const struct ptl_right_item *rights;  /* after */

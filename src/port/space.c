@@ -85,5 +85,6 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
         space->reaping = false;
         space->pending = 0;
         memset(&space->counters, 0, sizeof space->counters);
+        ptl_quota_forked(&space->quota);
         space->lock = (struct ptl_lock){0};
 }

@@ -9,6 +9,7 @@
 #pragma once
 #include "base/lock.h"
 #include "base/table.h"
+#include "port/quota.h"
 #include <portolan/outcome.h>
 #include <portolan/port.h>
 #include <portolan/task.h>
@@ -119,7 +120,13 @@ struct ptl_space {
         void (*dying)(struct ptl_space *space, struct ptl_receiver *receiver);
         /* ... when something waits for room that did not when the leader went to sleep. */
         void (*rethink)(struct ptl_space *space);
+        /* ... when a peer that was held back is to be read again (task/restrain.h). */
+        void (*let_go)(struct ptl_space *space, struct ptl_peer *peer);
+        struct ptl_quota_state quota;
 };
+
+_Static_assert(sizeof(void *) != 8 || (sizeof(struct ptl_quota_state) + sizeof(void *)) % 64 == 0,
+               "what lies behind it in a task, and is polled, lies in its lines as it did");
 
 void ptl_space_init(struct ptl_space *space);
 

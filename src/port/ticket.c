@@ -133,17 +133,21 @@ static int judge(struct ptl_peer *claimant, uint32_t right, struct ptl_granter *
 static bool read_peer(struct ptl_peer *peer)
 {
         struct ptl_frame next;
+        int r;
 
         if (ptl_link_state(&peer->link) == PTL_LINK_INTRODUCED) {
                 ptl_lock(&peer->link.lock);
                 ptl_link_bell_introduced(&peer->link); /* its HELLO is there: H2 */
                 ptl_unlock(&peer->link.lock);
         }
-        if (!peer->link.peer.base)
+        if (!peer->link.peer.base || peer->restrained)
                 return false;
         if (!peer->hot && !peer->watched_open)
                 peer->space->opened(peer->space, peer);
-        if (ptl_deliver(peer, NULL, LOOK_FRAMES)) {
+        r = ptl_deliver(peer, NULL, LOOK_FRAMES);
+        if (r == PTL_E_QUOTA) /* with its next message it is held back, and read when it is let go */
+                return false;
+        if (r) {
                 ptl_link_accuse(&peer->link); /* the leader ends it */
                 return true;
         }
@@ -165,16 +169,30 @@ static bool look_at(struct ptl_space *space, struct ptl_task_id granter)
         return all;
 }
 
+/* There is no place for it: dead, for the limit of that number (0: for none). */
+static int refuse(struct ptl_peer *claimant, uint32_t right, uint32_t limit)
+{
+        int r = judge(claimant, right, NULL, NULL);
+        struct ptl_grant *g = r ? NULL : ptl_grant_find(claimant, right | PTL_RIGHT_CLAIMED);
+
+        if (g)
+                g->limit_units = limit; /* ptl_grant_refused() */
+        return r;
+}
+
 static int park(struct ptl_peer *claimant, uint32_t right, const struct ptl_frame_redeem *claim)
 {
         struct ptl_handoff *h = ptl_handoff_of(claimant);
-        struct ptl_parked *p = h && h->parked < PTL_REDEEMS_MAX ? malloc(sizeof *p) : NULL;
+        uint32_t limit = ptl_quota_take(claimant, PTL_QUOTA_PARKED);
+        struct ptl_parked *p;
         int r;
 
-        if (!p)
-                return judge(claimant, right, NULL, NULL);
-        r = ptl_grant_park(claimant, right);
-        if (r) {
+        if (limit)
+                return refuse(claimant, right, limit);
+        p = h && h->parked < PTL_REDEEMS_MAX ? malloc(sizeof *p) : NULL;
+        r = p ? ptl_grant_park(claimant, right) : refuse(claimant, right, 0);
+        if (!p || r) {
+                ptl_quota_give(claimant, PTL_QUOTA_PARKED, 1);
                 free(p);
                 return r;
         }
@@ -209,6 +227,7 @@ static void unpark(struct ptl_parked **at, struct ptl_granter *granter, struct p
 
         *at = p->next;
         p->claimant->handoff->parked--;
+        ptl_quota_give(p->claimant, PTL_QUOTA_PARKED, 1);
         if (g) {
                 ptl_grant_unpark(g);
                 (void)!judge(p->claimant, p->right, granter, t); /* it could be claimed before */
@@ -408,6 +427,7 @@ static void drop_parked(struct ptl_peer *claimant)
                         continue;
                 }
                 *at = p->next;
+                ptl_quota_give(claimant, PTL_QUOTA_PARKED, 1);
                 free(p);
         }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/block.c - see block.h */
 #include "task/block.h"
+#include "task/restrain.h"
 
 struct block_wait {
         struct ptl_waiter waiter;
@@ -26,6 +27,8 @@ static bool block_check(struct ptl_task *task, struct ptl_waiter *waiter)
         w->slot = -1;
         if (!e || !e->peer || e->rights & PTL_RIGHT_DEAD)
                 return true; /* the attempt to send will say why */
+        w->waiter.from = e->peer;
+        ptl_restrain_awaited(task, e->peer);
         link = &e->peer->link;
         ptl_lock(&link->lock);
         w->slot = ptl_link_state(link) == PTL_LINK_DEAD ? -1 : ptl_link_block_reserve(link, w->size);

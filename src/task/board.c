@@ -193,6 +193,8 @@ static struct ptl_peer_view view_peer(struct ptl_peer *p)
                 .waits = waits_of(&p->link),
                 .descriptors = (uint32_t)(p->link.tickets_sent - p->link.tickets_acknowledged),
                 .has_input = p->link.peer.base && !p->reaped && ptl_ring_ready(&p->link.rx),
+                .restrained = p->restrained,
+                .restrains = p->restrains,
         };
         ptl_unlock(&p->link.lock);
         return v;
@@ -243,6 +245,8 @@ static void write_head(const struct ptl_task *task, struct ptl_board_head *h)
         h->how = (uint32_t)task->wait.how;
         h->traced = ptl_trace_watchers();
         h->statistics = ptl_statistics_of(task);
+        h->n_refusals = ptl_quota_latest(&task->space.quota, h->refusals);
+        memcpy(h->use, task->space.quota.all.use, sizeof h->use);
         for (h->waiting = 0; w; w = w->next)
                 h->waiting++;
 }

@@ -66,6 +66,9 @@ static void fill_from_board(struct whole *w)
         w->view.peers_missing = h->peers_missing;
         w->view.ports = w->copy.ports;
         w->view.peers = w->copy.peers;
+        memcpy(w->view.quota_use, h->use, sizeof h->use);
+        w->view.n_refusals = h->n_refusals;
+        w->view.refusals = w->copy.head.refusals;
 }
 
 /* Its owner may be writing just now, or have been stopped there: it is given some ms. */

@@ -9,6 +9,7 @@
 #include "task/left.h"
 #include "task/local.h"
 #include "task/quick.h"
+#include "task/restrain.h"
 #include "task/window.h"
 #include <string.h>
 
@@ -241,6 +242,7 @@ static int write_message(struct ptl_task *task, struct ptl_entry *e, struct ptl_
         if (PTL_UNLIKELY(!e->peer->hot && (!e->peer->watched_open || s->reply_port)) &&
             ptl_link_state(link) == PTL_LINK_OPEN)
                 task->space.opened(&task->space, e->peer);
+        ptl_restrain_awaited(task, e->peer); /* it may owe an answer from now on */
         return r;
 }
 
@@ -353,6 +355,9 @@ static void remember_words(struct ptl_task *task, struct room_wait *w)
         struct ptl_link *link = e && e->peer ? &e->peer->link : NULL;
 
         w->consumed = w->taken = NULL;
+        w->waiter.from = e ? e->peer : NULL;
+        if (e && e->peer)
+                ptl_restrain_awaited(task, e->peer);
         if (!link || !link->peer.base)
                 return;
         w->consumed = &ptl_outbox_head(&link->peer)->consumed;

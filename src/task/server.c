@@ -10,7 +10,6 @@
 #include "task/task.h"
 #include "task/watched.h"
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -368,38 +367,13 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
         ptl_relink_step(task);
 }
 
-static bool is_of_process(const struct ptl_identity *a, const struct ptl_identity *b)
-{
-        return (a->pid && a->pid == b->pid && a->start_time == b->start_time) ||
-               (a->task.high == b->task.high && a->task.low == b->task.low);
-}
-
-/*
- * May somebody who has looked us up have a link of us? Each costs descriptors: one process gets LINKS_OF_PROCESS,
- * and all together leave a quarter of what this process may have to the program.
- */
-static bool has_place(const struct ptl_task *task, const struct ptl_identity *asker)
-{
-        enum { LINKS_OF_PROCESS = 32, SHARE = 4 /* a link takes three */ };
-        struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-        rlim_t all = 1;
-        int of_process = 0;
-
-        for (const struct ptl_peer *p = task->space.peers; p; p = p->next) {
-                of_process += is_of_process(&p->link.identity, asker);
-                all++;
-        }
-        (void)!getrlimit(RLIMIT_NOFILE, &limit);
-        return of_process < LINKS_OF_PROCESS && all <= limit.rlim_cur / SHARE;
-}
-
 static void introduced(struct ptl_task *task, const struct ptl_identity *peer, int *fd)
 {
         struct ptl_peer *made;
 
         /* Always a link of its own, though one may be lost: of sockets that two lost links took from each
          * other's questions each side could drop the other's for ever (models/relink.pml). */
-        if (*fd >= 0 && has_place(task, peer) &&
+        if (*fd >= 0 && !ptl_quota_admit(&task->space, peer) &&
             ptl_task_link(task, *fd, peer, task->server.welcomes, &made) == 0)
                 (void)ptl_steal_fd(fd); /* else it is closed: the peer learns that we are gone */
 }

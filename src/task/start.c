@@ -10,6 +10,7 @@
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/seek.h"
+#include "task/restrain.h"
 #include "task/task.h"
 #include "task/watched.h"
 #include <linux/membarrier.h>
@@ -215,7 +216,9 @@ static int start_locked(struct ptl_task *task)
         task->space.seek = on_seek;
         task->space.me = &task->identity;
         task->space.dying = ptl_names_port_dies;
+        task->space.let_go = ptl_restrain_end;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
+        ptl_quota_start(&task->space.quota, task->identity.uid);
         task->space.epoch++;
         task->started = true;
         return 0;
@@ -266,6 +269,7 @@ int ptl_task_link(struct ptl_task *task, int socket, const struct ptl_identity *
         peer->next = task->space.peers;
         task->space.peers = peer;
         task->space.counters.links_made++;
+        ptl_quota_charge(peer, PTL_QUOTA_LINKS, 1);
         if (ptl_trace_is_on())
                 ptl_trace_line("link with pid %d", (int)identity->pid);
         ptl_board_event(task);
@@ -279,8 +283,10 @@ static void forget(struct ptl_task *task, struct ptl_peer *peer)
 
         while (*at && *at != peer)
                 at = &(*at)->next;
-        if (*at)
-                *at = peer->next;
+        if (!*at)
+                return;
+        *at = peer->next;
+        ptl_quota_give(peer, PTL_QUOTA_LINKS, 1);
 }
 
 /* What a dead peer had published is delivered first: whole messages only are in its ring. It may have
@@ -305,6 +311,7 @@ void ptl_task_unlink(struct ptl_task *task, struct ptl_peer *peer)
                 ptl_trace_line("link with pid %d ends", (int)peer->link.identity.pid);
         peer->reaped = true;
         ptl_relink_end(task, peer);
+        ptl_restrain_forget(task, peer);
         ptl_peer_ref(peer);
         drain_rest(peer);
         ptl_lock(&peer->link.lock);

@@ -8,6 +8,7 @@
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/seek.h"
+#include "task/restrain.h"
 #include "task/task.h"
 #include "task/watched.h"
 #include <linux/membarrier.h>
@@ -156,7 +157,7 @@ void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer)
         struct ptl_wait_state *w = &task->wait;
 
         peer->idle = 0;
-        if (peer->hot || ptl_link_state(&peer->link) != PTL_LINK_OPEN)
+        if (peer->hot || peer->restrained || ptl_link_state(&peer->link) != PTL_LINK_OPEN)
                 return;
         if (w->hot == w->hot_room) {
                 uint32_t room = w->hot_room ? 2 * w->hot_room : 16;
@@ -188,6 +189,8 @@ static void cool(struct ptl_wait_state *w, struct ptl_peer *peer)
         }
         peer->hot = false;
 }
+
+void ptl_wait_cool(struct ptl_task *task, struct ptl_peer *peer) { cool(&task->wait, peer); }
 
 static struct ptl_bell_words *bell_of(struct ptl_peer *peer)
 {
@@ -311,9 +314,14 @@ void ptl_wait_unwatch_end(struct ptl_task *task, int fd)
 
 static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want *want, unsigned frames)
 {
+        int r;
+
         if (!peer->link.peer.base || peer->reaped)
                 return;
-        if (ptl_deliver(peer, want, frames) == 0) {
+        r = ptl_deliver(peer, want, frames);
+        if (PTL_UNLIKELY(r) && r == PTL_E_QUOTA)
+                r = ptl_restrain(task, peer, want, frames);
+        if (r == 0) {
                 if (PTL_UNLIKELY(ptl_control_is_pending(peer)))
                         ptl_control_flush(peer);
                 if (PTL_UNLIKELY(task->space.parked != NULL))
@@ -533,7 +541,7 @@ static void heat_ready(struct ptl_task *task)
 {
         for (struct ptl_peer *p = task->space.peers; p; p = p->next)
                 if (!p->hot && is_ready(p))
-                        ptl_wait_heat(task, p);
+                        ptl_wait_heat(task, p); /* but not who is held back */
 }
 
 void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)

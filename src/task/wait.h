@@ -35,6 +35,7 @@ struct ptl_waiter {
         ptl_wait_hint *hint;
         struct ptl_want want; /* of PTL_WAITS_MESSAGE */
         ptl_port port; /* the name of that port or set, which may be freed while we wait */
+        const struct ptl_peer *from; /* of PTL_WAITS_ROOM: whose room; not to be looked into */
         void *arg;
         _Atomic uint32_t signal; /* 0: sleep on; 1: look again */
 };
@@ -171,6 +172,9 @@ void ptl_wait_rethink(struct ptl_task *task);
 
 /* From now on this link is polled. */
 void ptl_wait_heat(struct ptl_task *task, struct ptl_peer *peer);
+
+/* ... and from now on it is not: it is held back (task/restrain.h). */
+void ptl_wait_cool(struct ptl_task *task, struct ptl_peer *peer);
 
 /* Adds or removes a link's descriptors; @peer NULL: the server's socket. */
 PTL_MUST_CHECK int ptl_wait_watch(struct ptl_task *task, struct ptl_peer *peer);

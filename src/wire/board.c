@@ -59,7 +59,12 @@ static bool is_port_valid(const struct ptl_port_view *p)
 static bool is_peer_valid(const struct ptl_peer_view *p)
 {
         return p->state <= 2 && p->waits <= PTL_PEER_ASLEEP && p->has_input <= 1 &&
-               !p->peer.reserved;
+               !p->peer.reserved && p->restrained <= PTL_QUOTA_LIMITS && p->restrains <= PTL_QUOTA_LIMITS;
+}
+
+static bool is_refusal_valid(const struct ptl_quota_refusal *r)
+{
+        return r->limit >= 1 && r->limit <= PTL_QUOTA_LIMITS && r->is_ours <= 1 && !r->reserved;
 }
 
 static bool is_head_valid(const struct ptl_board_head *h)
@@ -67,7 +72,7 @@ static bool is_head_valid(const struct ptl_board_head *h)
         /* relaxed: a private copy */
         return h->size == PTL_BOARD_SIZE && h->how <= PTL_WAIT_MEMORY &&
                ptl_load_relaxed(&h->asleep) <= 1 && h->n_ports <= PTL_VIEW_PORTS &&
-               h->n_peers <= PTL_VIEW_PEERS;
+               h->n_peers <= PTL_VIEW_PEERS && h->n_refusals <= PTL_QUOTA_REFUSALS;
 }
 
 int ptl_board_check(const struct ptl_board *copy)
@@ -80,6 +85,9 @@ int ptl_board_check(const struct ptl_board *copy)
                 return PTL_E_VERSION;
         if (!is_head_valid(h))
                 return PTL_E_MALFORMED;
+        for (uint32_t i = 0; i < h->n_refusals; i++)
+                if (!is_refusal_valid(&h->refusals[i]))
+                        return PTL_E_MALFORMED;
         for (uint32_t i = 0; i < h->n_ports; i++)
                 if (!is_port_valid(&copy->ports[i]))
                         return PTL_E_MALFORMED;

@@ -14,7 +14,7 @@
 
 enum {
         PTL_BOARD_MAGIC = 0x53425450, /* "PTBS" */
-        PTL_BOARD_VERSION_NOW = 1,
+        PTL_BOARD_VERSION_NOW = 2,
         PTL_BOARD_SIZE = 0x10000,
         PTL_BOARD_PORTS_AT = 0x1000,
         PTL_BOARD_PEERS_AT = 0xd000,
@@ -33,7 +33,11 @@ struct ptl_board_head {
         uint32_t n_ports, ports_missing;
         uint32_t n_peers, peers_missing;
         struct ptl_task_statistics statistics;
-        uint64_t reserved[10];
+        uint32_t n_refusals;
+        uint32_t reserved;
+        uint64_t use[PTL_QUOTA_KINDS]; /* what others make it hold, in all */
+        uint64_t reserved2;
+        struct ptl_quota_refusal refusals[PTL_QUOTA_REFUSALS];
 };
 
 struct ptl_board {
@@ -51,6 +55,10 @@ _Static_assert(offsetof(struct ptl_port_view, published) == 64, "layout");
 _Static_assert(sizeof(struct ptl_peer_view) == 128, "layout");
 _Static_assert(offsetof(struct ptl_peer_view, ring_bytes) == 80, "layout");
 _Static_assert(offsetof(struct ptl_board_head, statistics) == 56, "layout");
+_Static_assert(offsetof(struct ptl_board_head, use) == 184, "layout");
+_Static_assert(offsetof(struct ptl_board_head, refusals) == 256, "layout");
+_Static_assert(sizeof(struct ptl_quota_refusal) == 64, "layout");
+_Static_assert(sizeof(struct ptl_board_head) <= PTL_BOARD_PORTS_AT, "layout");
 _Static_assert(offsetof(struct ptl_board, ports) == PTL_BOARD_PORTS_AT, "layout");
 _Static_assert(offsetof(struct ptl_board, peers) == PTL_BOARD_PEERS_AT, "layout");
 _Static_assert(sizeof(struct ptl_board) == PTL_BOARD_SIZE, "layout");

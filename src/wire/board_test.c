@@ -15,7 +15,9 @@ static void good(void)
                                              .version = PTL_BOARD_VERSION_NOW,
                                              .size = PTL_BOARD_SIZE,
                                              .n_ports = 2,
-                                             .n_peers = 1};
+                                             .n_peers = 1,
+                                             .n_refusals = 1};
+        board.head.refusals[0] = (struct ptl_quota_refusal){.limit = PTL_QUOTA_LIMITS, .is_ours = 1};
         for (int i = 0; i < 2; i++)
                 board.ports[i] = (struct ptl_port_view){.name = 5, .rights = PTL_RIGHT_RECEIVE};
         board.peers[0].state = 1;
@@ -44,7 +46,7 @@ static const struct row {
         int expect;
 } rows[] = {
         {"magic",                    AT(head.magic),             1,                  PTL_E_MALFORMED},
-        {"another version",          AT(head.version),           2,                  PTL_E_VERSION  },
+        {"another version",          AT(head.version),           1,                  PTL_E_VERSION  },
         {"size",                     AT(head.size),              PTL_BOARD_SIZE * 2, PTL_E_MALFORMED},
         {"way of waiting",           AT(head.how),               4,                  PTL_E_MALFORMED},
         {"asleep",                   AT(head.asleep),            2,                  PTL_E_MALFORMED},
@@ -59,6 +61,13 @@ static const struct row {
         {"what a peer does",         AT(peers[0].waits),         3,                  PTL_E_MALFORMED},
         {"input",                    AT(peers[0].has_input),     2,                  PTL_E_MALFORMED},
         {"identity",                 AT(peers[0].peer.reserved), 1,                  PTL_E_MALFORMED},
+        {"held back for no limit",   AT(peers[0].restrained),    PTL_QUOTA_LIMITS + 1, PTL_E_MALFORMED},
+        {"told of no limit",         AT(peers[0].restrains),     PTL_QUOTA_LIMITS + 1, PTL_E_MALFORMED},
+        {"a refusal too many",       AT(head.n_refusals),        PTL_QUOTA_REFUSALS + 1, PTL_E_MALFORMED},
+        {"refused for nothing",      AT(head.refusals[0].limit), 0,                  PTL_E_MALFORMED},
+        {"refused for no limit",     AT(head.refusals[0].limit), PTL_QUOTA_LIMITS + 1, PTL_E_MALFORMED},
+        {"refused by whom",          AT(head.refusals[0].is_ours), 2,                PTL_E_MALFORMED},
+        {"a refusal more",           AT(head.n_refusals),        2,                  PTL_E_MALFORMED},
         {"counters may be anything", AT(ports[1].queued),        UINT32_MAX,         0              },
         {"a row that is not there",  AT(ports[2].rights),        32,                 0              },
 };

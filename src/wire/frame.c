@@ -161,6 +161,7 @@ const char *ptl_frame_kind_name(unsigned kind)
                 [PTL_FRAME_GIVE] = "GIVE",       [PTL_FRAME_SETTLED] = "SETTLED",
                 [PTL_FRAME_WITHDRAW] = "WITHDRAW", [PTL_FRAME_REDEEM] = "REDEEM",
                 [PTL_FRAME_ASK] = "ASK",         [PTL_FRAME_READ_OUT] = "READ_OUT",
+                [PTL_FRAME_LIMIT] = "LIMIT",
         };
 
         return kind < PTL_FRAME_KINDS ? names[kind] : "?";

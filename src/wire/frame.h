@@ -25,7 +25,8 @@ enum ptl_frame_kind {
                               the same port, if it redeemed this one; 0: none. Body: struct
                               ptl_frame_window. A claim that is refused is answered with DEAD */
         PTL_FRAME_WINDOW, /* right: one the reader holds. Body: struct ptl_frame_window */
-        PTL_FRAME_DEAD,   /* right: one the reader holds: its port is gone */
+        PTL_FRAME_DEAD,   /* right: one the reader holds: its port is gone. aux: number of the limit for which its
+                             claim was refused; 0: not for one */
         PTL_FRAME_RELEASE, /* right: one the reader granted. token: how many references come back */
         PTL_FRAME_RETIRE, /* right: number of a region that the writer had sent: forget it */
         /* A right of a third task (docs/protocol/handoff.md): */
@@ -35,6 +36,8 @@ enum ptl_frame_kind {
         PTL_FRAME_REDEEM,   /* right: index and generation the holder chose. Body: struct ptl_frame_redeem */
         PTL_FRAME_ASK,      /* is all read that a dead task left for the reader? Body: its struct ptl_task_id */
         PTL_FRAME_READ_OUT, /* it is. Body: its struct ptl_task_id */
+        PTL_FRAME_LIMIT, /* aux: number of a limit that the reader has reached at the writer's (quota.h). token: 1:
+                            its ring is not read for that; 0: it is read again. Body: struct ptl_frame_limit */
         PTL_FRAME_KINDS
 };
 
@@ -129,6 +132,10 @@ struct ptl_frame_redeem {
 struct ptl_frame_window {
         uint32_t limit_messages;
         uint32_t limit_units;
+};
+
+struct ptl_frame_limit {
+        uint64_t value;
 };
 
 _Static_assert(sizeof(struct ptl_frame_head) == 24, "layout");

@@ -24,14 +24,18 @@ static void take(const uint8_t **data, size_t *size, void *to, size_t room)
 static bool is_bounded(const struct ptl_board *b)
 {
         if (b->head.n_ports > PTL_VIEW_PORTS || b->head.n_peers > PTL_VIEW_PEERS ||
-            b->head.how > PTL_WAIT_MEMORY)
+            b->head.how > PTL_WAIT_MEMORY || b->head.n_refusals > PTL_QUOTA_REFUSALS)
                 return false;
+        for (uint32_t i = 0; i < b->head.n_refusals; i++)
+                if (!ptl_quota_name(b->head.refusals[i].limit))
+                        return false;
         for (uint32_t i = 0; i < b->head.n_ports; i++)
                 if (strnlen(b->ports[i].published, PTL_VIEW_NAME) == PTL_VIEW_NAME ||
                     b->ports[i].rights >= 32)
                         return false;
         for (uint32_t i = 0; i < b->head.n_peers; i++)
-                if (b->peers[i].state > 2 || b->peers[i].waits > PTL_PEER_ASLEEP)
+                if (b->peers[i].state > 2 || b->peers[i].waits > PTL_PEER_ASLEEP ||
+                    (b->peers[i].restrained && !ptl_quota_name(b->peers[i].restrained)))
                         return false;
         return true;
 }

@@ -20,6 +20,7 @@
 #define PTL_LOCK_SPINS 1
 #include "base/futex.h"
 #include "task/relink.h"
+#include "task/restrain.h"
 #include "task/task.h"
 
 enum { SIZE = 512, PORTS = 3, BELL = 0, KICK = 1, LATER = 1000, ENTRIES = 4 };
@@ -223,6 +224,11 @@ bool ptl_relink_begin(struct ptl_task *task, struct ptl_peer *lost)
 {
         model_fail("relink");
         return false;
+}
+int ptl_restrain(struct ptl_task *task, struct ptl_peer *from, struct ptl_want *want, unsigned frames)
+{
+        model_fail("nobody reaches a limit");
+        return 0;
 }
 void ptl_peer_free(struct ptl_peer *p) { (void)p; }
 int ptl_link_input(struct ptl_link *link) { return 0; }
