@@ -25,7 +25,7 @@ static const char help[] =
         "Exit status: 0 no problem; 1 at least one.\n";
 
 static const struct doctor_group *const groups[] = {&doctor_server, &doctor_tasks, &doctor_memory,
-                                                    &doctor_limits, &doctor_place};
+                                                    &doctor_limits, &doctor_quota, &doctor_place};
 
 static const char *const verdicts[] = {
         [DOCTOR_OK] = "ok", [DOCTOR_NOTE] = "note", [DOCTOR_PROBLEM] = "problem"};

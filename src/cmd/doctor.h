@@ -39,7 +39,7 @@ struct doctor_group {
 };
 
 extern const struct doctor_group doctor_memory, doctor_limits, doctor_place, doctor_server,
-        doctor_tasks;
+        doctor_tasks, doctor_quota;
 
 /* Does somebody listen at the server's place? Starts none. */
 bool doctor_server_listens(void);

@@ -336,6 +336,36 @@ static void look_lies(struct doctor_finding *f)
                    l.task->identity.pid);
 }
 
+/* The latest refusal of each task; of these the one that was refused most often. */
+static void look_refusals(struct doctor_finding *f)
+{
+        const struct ptl_quota_refusal *most = NULL;
+        const struct ptl_task_view *by = NULL;
+
+        if (!take(f))
+                return;
+        for (size_t i = 0; i < seen.n_views; i++)
+                for (uint32_t k = 0; k < seen.views[i]->n_refusals; k++) {
+                        const struct ptl_quota_refusal *r = &seen.views[i]->refusals[k];
+
+                        if (r->is_ours && (!most || r->count > most->count)) {
+                                most = r;
+                                by = seen.views[i];
+                        }
+                }
+        if (!most) {
+                doctor_say(f, DOCTOR_OK, NULL, NULL, "nobody has reached any");
+                return;
+        }
+        f->pid = most->pid;
+        doctor_say(f, DOCTOR_NOTE, "what is refused waits, or is a dead name; nothing that was sent is lost",
+                   "'portolan ports PID' of the one that refuses shows all. docs/limits.md says how to raise one.",
+                   "pid %" PRId32 " (\"%.15s\", uid %" PRIu32 ") reached %s = %" PRIu64 " of pid %" PRId32 ", %" PRIu64
+                   " times",
+                   f->pid, command_of(f->pid), most->uid, ptl_quota_name(most->limit), most->value,
+                   by->identity.pid, most->count);
+}
+
 static void look_links(struct doctor_finding *f)
 {
         struct link l;
@@ -362,6 +392,7 @@ static const struct doctor_check checks[] = {
         {"server_output",      "messages of the server",   look_output     },
         {"full_queues",        "queues of ports",          look_queues     },
         {"link_descriptors",   "descriptors under way",    look_links      },
+        {"refusals",           "limits between tasks",     look_refusals   },
         {"lies",               "lies",                     look_lies       },
 };
 

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "cmd/cmd.h"
 #include "cmd/json.h"
+#include "cmd/ports_quota.h"
 #include "cmd/process.h"
 #include "cmd/text.h"
 #include <getopt.h>
@@ -32,6 +33,7 @@ static const char help[] =
         "way\n"
         "  UNREAD   bytes in the ring that the peer has not read\n"
         "  LIES     frames and packets of the peer that were refused\n"
+        "  REFUSED  limits that were reached (docs/limits.md): by whom, how often, and how long ago\n"
         "\n"
         "Exit status: 0 shown; 1 no such task, or not permitted, or its figures cannot be read; 4 "
         "no name\n"
@@ -185,6 +187,8 @@ static void peer_json(const struct ptl_task_view *v, const struct ptl_peer_view 
         json_u64(&j, "ring_bytes", p->ring_bytes);
         json_u64(&j, "pool_bytes", p->pool_bytes);
         json_bool(&j, "has_input", p->has_input);
+        json_string(&j, "held_back_for", ptl_quota_name(p->restrained));
+        json_string(&j, "holds_back_for", ptl_quota_name(p->restrains));
         json_u64(&j, "rights_granted", p->rights_granted);
         json_u64(&j, "rights_held", p->rights_held);
         json_u64(&j, "descriptors_under_way", p->descriptors);
@@ -201,6 +205,7 @@ static void print_json(const struct ptl_task_view *v)
                 port_json(v, v->ports + i);
         for (uint32_t i = 0; i < v->n_peers; i++)
                 peer_json(v, v->peers + i);
+        ports_quota_json(v);
 }
 
 /* ---- for people ---- */
@@ -280,7 +285,7 @@ static void peer_row(struct table *t, const struct ptl_peer_view *p)
         table_add(t, "%" PRId32, p->peer.pid);
         table_add(t, "%" PRIu32, p->peer.uid);
         table_add(t, "%s", link_states[p->state]);
-        table_add(t, "%s", peer_waits[p->waits]);
+        table_add(t, "%s", p->restrained ? "held back" : peer_waits[p->waits]);
         table_add(t, "%" PRIu64, p->sent);
         table_add(t, "%" PRIu64, p->received);
         table_add(t, "%s", text_size(text, p->ring_used));
@@ -314,6 +319,7 @@ static void print_tables(const struct ptl_task_view *v)
                 return;
         print_ports(v);
         print_peers(v);
+        ports_quota_print(v);
 }
 
 static int show(int32_t pid, bool is_json)

@@ -4,8 +4,11 @@
  *
  * A keeper holds what a flooder sends it; this process gives orders to both and is a third that must not suffer.
  */
+#include "cmd_run.h"
 #include "link_raw.h"
 #include "roles.h"
+#include <stdarg.h>
+#include <sys/stat.h>
 
 enum {
         KIND_TAKE = 50, /* takes so many from the pile; they come in order */
@@ -654,6 +657,67 @@ API_TEST(a_limit_that_does_not_exist_is_a_lie)
                 link_raw_close(&l);
         }
         end_all(NULL);
+}
+
+/* ---- the tool ---- */
+
+static struct run run;
+
+static bool says(const char *format, ...)
+{
+        char text[128];
+        va_list arguments;
+
+        va_start(arguments, format);
+        vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        if (strstr(run.out_text, text))
+                return true;
+        fprintf(stderr, "# \"%s\" is not in:\n%s%s", text, run.out_text, run.err_text);
+        return false;
+}
+
+API_TEST(the_tool_shows_who_reached_which_limit_of_a_task_that_is_stopped)
+{
+        struct peer flooder;
+        char pid[16];
+
+        start_keeper("messages.task=16");
+        start_flooder(&flooder, "flooder");
+        let(&flooder, "flood 100 64");
+        wait_until_refused(messages_task, flooder.pid);
+        CHECK(kill(keeper.peer.pid, SIGSTOP) == 0);
+        snprintf(pid, sizeof pid, "%d", (int)keeper.peer.pid);
+        CHECK_EQ(RUN(&run, NULL, "ports", pid), 0);
+        CHECK(says("messages.task     16  pid %d", (int)flooder.pid));
+        CHECK(says("held back"));
+        CHECK_EQ(RUN(&run, NULL, "ports", pid, "--json"), 0);
+        CHECK(says("\"limit\":\"messages.task\",\"value\":16,\"is_ours\":true,\"peer_pid\":%d", (int)flooder.pid));
+        CHECK(says("\"held_back_for\":\"messages.task\""));
+        CHECK_EQ(RUN(&run, NULL, "doctor"), 0);
+        CHECK(says("reached messages.task = 16 of pid %s", pid));
+        CHECK(kill(keeper.peer.pid, SIGCONT) == 0);
+        CHECK_EQ(order(KIND_TAKE, FLOOD, 0), FLOOD);
+        end_all(&flooder);
+}
+
+API_TEST(the_doctor_says_which_lines_of_the_users_file_are_wrong_and_what_is_in_force)
+{
+        char path[4200];
+        FILE *f;
+
+        CHECK(setenv("XDG_CONFIG_HOME", tst_temp_dir(), 1) == 0);
+        CHECK(setenv("PORTOLAN_LIMITS", "regions.all=77", 1) == 0);
+        snprintf(path, sizeof path, "%s/portolan", tst_temp_dir());
+        CHECK(mkdir(path, 0700) == 0);
+        strcat(path, "/limits");
+        CHECK((f = fopen(path, "we")));
+        CHECK(fputs("bytes.uid = 12345\nbytes.usr = 1\n", f) >= 0 && fclose(f) == 0);
+        CHECK(chmod(path, 0600) == 0);
+        CHECK_EQ(RUN(&run, NULL, "doctor"), 1);
+        CHECK(says("portolan/limits:2 \"bytes.usr = 1\" names no limit"));
+        CHECK(says("12345 a user, 1073741824 in all; .uid: the user's file"));
+        CHECK(says("77 in all; .all: PORTOLAN_LIMITS"));
 }
 
 /* ---- what is set ---- */
