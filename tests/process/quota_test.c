@@ -7,6 +7,7 @@
 #include "cmd_run.h"
 #include "link_raw.h"
 #include "roles.h"
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
@@ -15,6 +16,7 @@ enum {
         KIND_SET,       /* sets a limit */
         KIND_CALL,      /* calls "flooder", and keeps the pile as it is meanwhile */
         KIND_SEND,      /* sends to "narrow" until that is dead; says what ended it */
+        KIND_THREAD,    /* as KIND_TAKE, by a thread that says "taken"; this one waits for orders */
         KIND_STATE,     /* answered with struct state */
         FLOOD = 100,    /* messages, which fit a ring */
         LIMIT = 16,
@@ -84,6 +86,29 @@ static int send_until_dead(void)
         return r;
 }
 
+struct taker {
+        ptl_port pile;
+        uint32_t n;
+};
+
+static void *take_by_thread(void *arg)
+{
+        const struct taker *t = arg;
+
+        peer_say(NULL, "taken %u", take_in_order(t->pile, t->n));
+        return NULL;
+}
+
+static void start_taker(ptl_port pile, uint32_t n)
+{
+        static struct taker t;
+        pthread_t thread;
+
+        t = (struct taker){pile, n};
+        CHECK(pthread_create(&thread, NULL, take_by_thread, &t) == 0);
+        CHECK(pthread_detach(thread) == 0);
+}
+
 static void obey(struct ptl_message *m, ptl_port pile)
 {
         uint64_t argument[2] = {0}, answer = 0;
@@ -95,6 +120,8 @@ static void obey(struct ptl_message *m, ptl_port pile)
                 answer = take_in_order(pile, (uint32_t)argument[0]);
         else if (m->kind == KIND_SET)
                 answer = (uint64_t)ptl_quota_set((uint32_t)argument[0], argument[1]);
+        else if (m->kind == KIND_THREAD)
+                start_taker(pile, (uint32_t)argument[0]);
         else if (m->kind == KIND_CALL)
                 answer = (uint64_t)call_flooder();
         else if (m->kind == KIND_SEND)
@@ -463,6 +490,21 @@ API_TEST(a_limit_that_is_raised_lets_go)
         CHECK_EQ(order(KIND_SET, messages_task, PTL_QUOTA_UNLIMITED), 0);
         CHECK(tst_wait_until((s = keeper_state(), s.queued == FLOOD), 5000));
         CHECK_EQ(order(KIND_TAKE, FLOOD, 0), FLOOD);
+        end_all(&flooder);
+}
+
+/* The one that leads sleeps when the other's taking lets go: nobody rings for what lies in the ring. */
+API_TEST(a_thread_that_takes_wakes_the_one_that_reads)
+{
+        struct peer flooder;
+
+        start_keeper("messages.task=16");
+        start_flooder(&flooder, "flooder");
+        let(&flooder, "flood 100 64");
+        wait_until_refused(messages_task, flooder.pid);
+        CHECK_EQ(order(KIND_THREAD, FLOOD, 0), 0);
+        peer_hear(&keeper.peer, "taken 100");
+        check_nothing_is_held();
         end_all(&flooder);
 }
 
