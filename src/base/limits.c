@@ -95,6 +95,16 @@ static struct text cut(struct text *rest, char c)
 
 static struct ptl_limit *find_name(struct ptl_limits *limits, struct text name)
 {
+        static const char *const of_server[PTL_LIMIT_SERVER_KINDS] = {
+                [PTL_LIMIT_SERVER_TASKS] = "server.tasks",
+                [PTL_LIMIT_SERVER_NAMES] = "server.names",
+                [PTL_LIMIT_SERVER_LOOK_UPS] = "server.look_ups",
+                [PTL_LIMIT_SERVER_WATCHES] = "server.watches",
+        };
+
+        for (size_t i = 0; i < PTL_LIMIT_SERVER_KINDS; i++)
+                if (is_word(name, of_server[i]))
+                        return &limits->server[i];
         for (uint32_t i = 1; i <= PTL_QUOTA_LIMITS; i++)
                 if (is_word(name, ptl_quota_name(i)))
                         return ptl_limits_find(limits, i);

@@ -19,8 +19,18 @@ struct ptl_limit {
         uint32_t origin; /* enum ptl_quota_origin */
 };
 
+/* Of portoland: named in the same places, so that one file says all (server/quota.c). */
+enum ptl_limit_server {
+        PTL_LIMIT_SERVER_TASKS,
+        PTL_LIMIT_SERVER_NAMES,
+        PTL_LIMIT_SERVER_LOOK_UPS,
+        PTL_LIMIT_SERVER_WATCHES,
+        PTL_LIMIT_SERVER_KINDS
+};
+
 struct ptl_limits {
         struct ptl_limit at[PTL_QUOTA_KINDS][PTL_QUOTA_SCOPES];
+        struct ptl_limit server[PTL_LIMIT_SERVER_KINDS]; /* 0: not set */
         uint32_t n_faults; /* all; PTL_LIMITS_FAULTS are kept */
         struct ptl_quota_fault faults[PTL_LIMITS_FAULTS];
 };

@@ -119,6 +119,16 @@ TEST(a_line_that_is_not_understood_is_said_and_changes_nothing)
         CHECK_EQ(limits.faults[0].origin, PTL_QUOTA_BY_USER);
 }
 
+TEST(limits_of_the_server_are_named_in_the_same_file)
+{
+        parse("server.tasks = 9\nserver.look_ups=2K\nserver.nonsense = 1\n");
+        CHECK_EQ(limits.server[PTL_LIMIT_SERVER_TASKS].value, 9);
+        CHECK_EQ(limits.server[PTL_LIMIT_SERVER_LOOK_UPS].value, 2048);
+        CHECK_EQ(limits.server[PTL_LIMIT_SERVER_NAMES].value, 0);
+        CHECK_EQ(limits.n_faults, 1);
+        CHECK_EQ(limits.faults[0].line, 3);
+}
+
 TEST(many_faults_are_counted_and_the_first_are_kept)
 {
         char text[8192] = "";

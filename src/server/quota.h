@@ -29,5 +29,5 @@ struct quota {
         size_t tasks, names, look_ups, watches;
 };
 
-/* The defaults, or what the environment says. */
+/* The defaults, or what the files of limits (docs/limits.md), or the environment say. */
 struct quota quota_read(void);

@@ -47,6 +47,24 @@ TEST(nothing_is_found_where_nobody_listens_and_nothing_is_started)
         CHECK(access(path, F_OK) != 0);
 }
 
+TEST(limits_of_the_server_come_from_the_files_of_limits_and_its_own_variables_are_stronger)
+{
+        struct ptl_server_status s;
+        pid_t pid;
+
+        CHECK(setenv("PORTOLAND_MAX_WATCHES", "9", 1) == 0);
+        pid = start_server("PORTOLAN_LIMITS", "server.names=5,server.tasks=unlimited,server.watches=7,server.look_ups=2K");
+        CHECK(unsetenv("PORTOLAND_MAX_WATCHES") == 0);
+        OK(ptl_server_get_status(&s));
+        CHECK_EQ(s.server.pid, pid);
+        CHECK_EQ(s.names_max, 5);
+        CHECK_EQ(s.tasks_max, UINT32_MAX);
+        CHECK_EQ(s.look_ups_max, 2048);
+        OK(ptl_task_leave());
+        CHECK(kill(pid, SIGKILL) == 0);
+        CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
 /* names N: publishes names until it is refused, says so, and takes one back when it hears a line.
  */
 PEER(names)
