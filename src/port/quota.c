@@ -2,6 +2,7 @@
 /* port/quota.c - see quota.h */
 #include "port/quota.h"
 #include "base/clock.h"
+#include "port/handoff.h"
 #include "port/receiver.h"
 #include "port/regions.h"
 #include <string.h>
@@ -381,6 +382,8 @@ bool ptl_quota_remember_restrained(struct ptl_peer *peer, uint32_t limit)
 
 bool ptl_quota_owes_answer(const struct ptl_peer *peer)
 {
+        if (peer->handoff && peer->handoff->redeems)
+                return true;
         for (uint32_t i = 1; i < peer->granted.fresh; i++) {
                 const struct ptl_grant *g = ptl_table_at(&peer->granted, i);
 

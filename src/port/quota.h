@@ -87,7 +87,8 @@ bool ptl_quota_remember_restrained(struct ptl_peer *peer, uint32_t limit);
 /* Everybody who is held back and has room now is let go: a limit was raised. */
 void ptl_quota_review(struct ptl_space *space);
 
-/* Does the peer hold a send-once right to a living port of this task? */
+/* Does the peer hold a send-once right to a living port of this task, or is its word about a right awaited that
+ * was given on (port/handoff.h)? */
 bool ptl_quota_owes_answer(const struct ptl_peer *peer);
 
 /* All that is remembered, the latest first; how many. @ret: PTL_QUOTA_REFUSALS of them. (task/quota.c) */
