@@ -32,7 +32,7 @@
  *                               spin-expect-fail: -DSEND_FAILS_BEHIND_GIVE
  * spin-cc: -DSAFETY -DCOLLAPSE
  * spin-pan: -m400000 -E
- * spin-quick: -DLIVES=2
+ * spin-quick: -DLIVES=2 -DKILLS=1
  */
 #ifndef LIVES
 #define LIVES 3

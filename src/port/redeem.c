@@ -224,12 +224,42 @@ void ptl_redeem_gave_up(struct ptl_peer *peer, const struct ptl_entry *e)
 
 /* --- answers --- */
 
+static bool is_same_task(const struct ptl_peer *a, const struct ptl_peer *b)
+{
+        return ptl_task_is(a->link.identity.task, b->link.identity.task);
+}
+
+/* Is a right of @granter's asked for over another link with the same task? What is said on this one would
+ * overtake it. */
+static bool is_asked_for_elsewhere(const struct ptl_peer *peer, struct ptl_task_id granter)
+{
+        for (const struct ptl_peer *p = peer->space->peers; p; p = p->next)
+                for (const struct ptl_redeem *r = p != peer && p->handoff && is_same_task(p, peer)
+                                                          ? p->handoff->redeems
+                                                          : NULL;
+                     r; r = r->next)
+                        if (ptl_task_is(r->claim.granter, granter))
+                                return true;
+        return false;
+}
+
+/* READ_OUT may have waited for this on another link. */
+static void answer_elsewhere(struct ptl_peer *peer)
+{
+        for (struct ptl_peer *p = peer->space->peers; p; p = p->next)
+                if (p != peer && p->handoff && p->handoff->n_asks && is_same_task(p, peer)) {
+                        ptl_control_set_pending(p, true);
+                        ptl_control_flush(p);
+                }
+}
+
 /* Settled: it is in no list any more. */
-static void redeem_free(struct ptl_redeem *r)
+static void redeem_free(struct ptl_peer *owner, struct ptl_redeem *r)
 {
         if (r->granter)
                 r->granter->handoff->brought--;
         free(r);
+        answer_elsewhere(owner);
 }
 
 /* Takes it from the list; NULL: there was none. The caller frees it. */
@@ -303,7 +333,7 @@ void ptl_redeem_confirmed(struct ptl_peer *peer, uint32_t right, uint32_t token)
         }
         settled(peer->space, r->waits);
         peer->space->room(peer->space); /* who waits to use it, or to send it on */
-        redeem_free(r);
+        redeem_free(peer, r);
 }
 
 void ptl_redeem_refused(struct ptl_peer *peer, uint32_t right)
@@ -316,7 +346,7 @@ void ptl_redeem_refused(struct ptl_peer *peer, uint32_t right)
                 release_late(peer, r);
         settled(peer->space, r->waits);
         peer->space->room(peer->space);
-        redeem_free(r);
+        redeem_free(peer, r);
 }
 
 /* --- the port's task asks what is left of a dead one --- */
@@ -358,7 +388,7 @@ int ptl_redeem_flush(struct ptl_peer *peer)
         for (uint32_t i = 0; i < h->n_asks;) {
                 int r;
 
-                if (!h->asks[i].answered) {
+                if (!h->asks[i].answered || is_asked_for_elsewhere(peer, h->asks[i].granter)) {
                         i++;
                         continue;
                 }
@@ -398,7 +428,7 @@ void ptl_redeem_peer_died(struct ptl_peer *peer)
                         peer->references--; /* never the last: our caller has one */
                 }
                 settled(peer->space, r->waits);
-                redeem_free(r);
+                redeem_free(peer, r);
         }
         h->redeems_tail = &h->redeems;
         h->redeems_out = 0;
