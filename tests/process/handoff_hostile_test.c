@@ -373,6 +373,7 @@ API_TEST(a_deputy_cannot_be_made_to_use_its_own_right)
         give(&a, ticket_of(2, 0));
         CHECK(link_raw_frame(&a.with_b, PTL_FRAME_WITHDRAW,
                              (struct ptl_frame_head){.right = (uint32_t)ticket_of(2, 0)}, NULL, 0));
+        await(&a.with_b, PTL_FRAME_SETTLED, (uint32_t)ticket_of(2, 0)); /* it has read that, too */
         message(&a, ticket_of(2, 0));
         CHECK_EQ(has_stored(&c, PLACE, 2).rights, PTL_RIGHT_DEAD);
         CHECK_EQ(reports(&c, MINE).references, mine.references);
@@ -481,18 +482,23 @@ static void tell_lie(struct raw_party *a, int which)
 
 API_TEST(what_no_correct_task_says_of_a_ticket_ends_the_link_and_no_other)
 {
-        enum { LIES = 10 };
+        enum { LIES = 10, QUESTIONS = 9 };
+        pid_t server;
 
         start();
+        server = server_pid();
         for (int i = 0; i < LIES; i++) {
                 struct raw_party a = party_start();
 
                 has_got(&b, 0); /* B has taken the claim in */
+                if (i == QUESTIONS) /* none of them is answered meanwhile */
+                        CHECK(kill(server, SIGSTOP) == 0);
                 tell_lie(&a, i);
                 if (!tst_wait_until(link_raw_is_over(&a.with_b), RAW_MS)) {
                         fprintf(stderr, "# lie %d\n", i);
                         tst_fail(__FILE__, __LINE__, __func__, "the link is over");
                 }
+                CHECK(kill(server, SIGCONT) == 0);
                 CHECK_EQ(reports(&b, 0).lies, i + 1);
                 CHECK(!link_raw_is_over(&a.with_c));
                 party_dies(&a);
