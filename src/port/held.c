@@ -24,6 +24,35 @@ static ptl_port add_reference(struct ptl_entry *e)
         return ptl_entry_name(e);
 }
 
+/* The peer may have granted it again before it read that we gave it back: then its counts go on, and so do ours. */
+void ptl_held_remember(struct ptl_peer *peer, const struct ptl_entry *e)
+{
+        struct ptl_held *h = ptl_right_is_claimed(e->remote) ? NULL : ptl_held_at(peer, e->remote);
+
+        if (!h)
+                return;
+        h->chain = e->remote; /* where the peer chooses the index nothing is chained */
+        h->ticket = (uint64_t)e->sent_units << 32 | e->sent;
+}
+
+static void go_on_counting(const struct ptl_held *h, struct ptl_entry *e)
+{
+        const struct ptl_outbox *theirs = &e->peer->link.peer;
+        uint64_t seen;
+
+        if (h->chain != e->remote)
+                return;
+        e->sent = e->taken = (uint32_t)h->ticket;
+        e->sent_units = e->taken_units = (uint32_t)(h->ticket >> 32);
+        if (!theirs->base)
+                return;
+        seen = ptl_load_acquire(ptl_outbox_taken(theirs, false) + ptl_right_index(e->remote)); /* E6 */
+        if (e->sent - (uint32_t)seen > PTL_LIMIT_MESSAGES_MAX + 1)
+                return; /* more cannot be under way: a word that is not believed */
+        e->taken = (uint32_t)seen;
+        e->taken_units = (uint32_t)(seen >> 32);
+}
+
 ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_messages,
                        uint32_t limit_units)
 {
@@ -42,6 +71,7 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
         if (name) {
                 e->limit_messages = limit_messages;
                 e->limit_units = limit_units;
+                go_on_counting(ptl_held_at(peer, right), e);
         }
         return name;
 }

@@ -50,9 +50,9 @@ struct ptl_grant {
 
 /* A right to the peer's port that we hold: which name it has. */
 struct ptl_held {
-        uint32_t chain; /* base/table.h, where we choose the index */
+        uint32_t chain; /* base/table.h, where we choose the index; else the send right given back last, or 0 */
         ptl_port name;
-        uint64_t ticket; /* of a claim */
+        uint64_t ticket; /* of a claim; else what was sent through that right: units << 32 | messages */
 };
 
 struct ptl_handoff;
@@ -214,6 +214,8 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
 /* A right by ticket: chooses an index and leaves a CLAIM to be written. Same ticket, same name. */
 ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_messages,
                         uint32_t limit_units);
+/* The last reference to a send right is given back. */
+void ptl_held_remember(struct ptl_peer *peer, const struct ptl_entry *entry);
 /* The entry of a right of the peer's, even one that is under way (ptl_space_hidden()), or NULL. */
 struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
 /* (ptl_held_once, _forget: port/held_inline.h.) */

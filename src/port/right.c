@@ -11,6 +11,7 @@ void ptl_right_give_back(struct ptl_entry *e)
         struct ptl_peer *peer = e->peer;
 
         e->rights = 0;
+        ptl_held_remember(peer, e);
         e->generation = (e->generation + 1) % PTL_NAME_GENERATIONS; /* the name is dead already */
         e->released++;
         if (e->flags & PTL_ENTRY_HANDED) {

@@ -189,6 +189,60 @@ API_TEST(the_same_right_sent_twice_has_one_name_and_two_references)
         peer_kill(&peer);
 }
 
+/* again LIMIT: gives a right to a port, takes what comes, gives it once more before it reads that it came back. */
+PEER(again)
+{
+        ptl_port own = new_port(), given = new_port_of((uint32_t)atoi(argv[1]), 0), to;
+        struct ptl_right_item item = {.port = given, .disposition = PTL_MAKE_SEND};
+        struct ptl_outgoing out = {.rights = &item, .n_rights = 1};
+        int n;
+
+        to = look_up("case");
+        OK(ptl_send_message(to, &out, soon()));
+        n = (int)peer_hear_number(NULL);
+        while (n--)
+                take(given, "used");
+        peer_say(NULL, "taken");
+        peer_hear(NULL, "again"); /* nothing is read meanwhile */
+        OK(ptl_send_message(to, &out, soon()));
+        peer_say(NULL, "given");
+        n = (int)peer_hear_number(NULL);
+        while (n--)
+                take(given, "used");
+        peer_say(NULL, "taken");
+        OK(ptl_port_free(own));
+}
+
+API_TEST(a_right_that_is_given_again_while_it_comes_back_has_its_window)
+{
+        enum { LIMIT = 4, FIRST = 6, THEN = 20 };
+        ptl_port mine = new_port(), right;
+        struct ptl_message m;
+        struct peer peer;
+
+        OK(ptl_name_publish("case", mine));
+        peer_start(&peer, "again", "4", NULL);
+        m = take_message(mine);
+        right = m.rights[0].port;
+        ptl_message_release(&m);
+        peer_say(&peer, "%d", FIRST);
+        for (int i = 0; i < FIRST; i++)
+                OK(ptl_send(right, "used", 5, soon()));
+        peer_hear(&peer, "taken");
+        OK(ptl_right_release(right));
+        peer_say(&peer, "again");
+        peer_hear(&peer, "given");
+        m = take_message(mine);
+        right = m.rights[0].port;
+        ptl_message_release(&m);
+        check_rights(right, PTL_RIGHT_SEND, 1);
+        peer_say(&peer, "%d", THEN);
+        for (int i = 0; i < THEN; i++)
+                OK(ptl_send(right, "used", 5, soon()));
+        peer_hear(&peer, "taken");
+        peer_end(&peer);
+}
+
 API_TEST(a_peers_own_right_sent_to_it_is_merged_with_its_port)
 {
         struct peer peer;
