@@ -6,6 +6,7 @@
 #include "server/descriptor.h"
 #include "server/identity.h"
 #include "server/passport.h"
+#include "server/reserve.h"
 #include "server/trace.h"
 #include <string.h>
 
@@ -111,6 +112,7 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
                 return;
         }
         trace_message(client, "->", &msg);
+        reserve_fill(client->server); /* others may have left in this round */
         if (client->server->is_short && !may_use_reserve(client, &msg.hello)) {
                 turn_away(client, msg.serial, PTL_E_QUOTA);
                 return;

@@ -18,5 +18,5 @@ void reserve_fini(struct server *server);
 /* Lets go of them; false if they were let go of already. */
 bool reserve_open(struct server *server);
 
-/* At the end of a round: holds them again if there are as many. */
+/* At the end of a round, and before somebody is turned away: holds them again if there are as many. */
 void reserve_fill(struct server *server);

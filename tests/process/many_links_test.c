@@ -260,14 +260,32 @@ static long ticks_of_all(void)
         return sum;
 }
 
+/* Notes how often each has slept; true: no more often than when that was noted last. */
+static bool nobody_woke(void)
+{
+        bool same = true;
+
+        for (unsigned i = 0; i < n_links; i++) {
+                long n = sleeps_of(spokes[i].peer.pid);
+
+                same = same && n == spokes[i].switches;
+                spokes[i].switches = n;
+        }
+        return same;
+}
+
+/* Also from what a task does some 100 ms after it was busy: it writes its board. */
 static void wait_until_all_sleep(void)
 {
-        for (unsigned i = 0; i < n_links; i++) {
-                pid_t pid = spokes[i].peer.pid;
+        enum { QUIET_MS = 900 };
+        int64_t late = tst_now_ms() + tst_deadline_ms(15000);
 
-                CHECK(tst_wait_until(is_asleep(pid, pid), 5000));
-                spokes[i].switches = sleeps_of(pid);
-        }
+        for (unsigned i = 0; i < n_links; i++)
+                CHECK(tst_wait_until(is_asleep(spokes[i].peer.pid, spokes[i].peer.pid), 5000));
+        do {
+                CHECK(tst_now_ms() < late);
+                nanosleep(&(struct timespec){.tv_nsec = QUIET_MS * 1000000l}, NULL);
+        } while (!nobody_woke());
 }
 
 API_TEST_TIMES(idle_links_cost_no_processor_while_one_is_busy, 6)
