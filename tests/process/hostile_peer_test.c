@@ -125,6 +125,19 @@ static void release_twice(struct link_raw *l)
         with_head(l, PTL_FRAME_RELEASE, RIGHT, 1);
         with_head(l, PTL_FRAME_RELEASE, RIGHT, 1);
 }
+static void say_limit(struct link_raw *l, uint32_t limit, uint32_t token, uint32_t length)
+{
+        link_raw_frame(l, PTL_FRAME_LIMIT, (struct ptl_frame_head){.token = token, .aux = limit}, "12345678", length);
+}
+static void limit_none(struct link_raw *l) { say_limit(l, 0, 1, 8); }
+static void limit_unknown(struct link_raw *l) { say_limit(l, UINT32_MAX, 1, 8); }
+static void limit_token(struct link_raw *l) { say_limit(l, 1, 2, 8); }
+static void limit_short(struct link_raw *l) { say_limit(l, 1, 1, 4); }
+static void limit_unreached(struct link_raw *l)
+{
+        say_limit(l, 1, 1, 8);
+        say_limit(l, 1, 0, 8);
+}
 static void use_after_release(struct link_raw *l)
 {
         with_head(l, PTL_FRAME_RELEASE, RIGHT, 1);
@@ -316,6 +329,11 @@ static const struct lie {
         {"claim of index 0",                   claim_0,                        LIE  },
         {"claim of an index in use",           claim_twice,                    LIE  },
         {"claim beyond the table",             claim_beyond,                   LIE  },
+        {"limit 0",                            limit_none,                     LIE  },
+        {"limit 2^32-1",                       limit_unknown,                  LIE  },
+        {"a limit both reached and not",       limit_token,                    LIE  },
+        {"a limit without its value",          limit_short,                    LIE  },
+        {"a limit that nobody has reached",    limit_unreached,                LIVES},
         {"claim without a body",               claim_short,                    LIE  },
         {"claim with a forged ticket",         claim_forged,                   LIVES},
         {"claim with half a ticket",           claim_without_secret,           LIVES},
