@@ -12,13 +12,8 @@ int ptl_task_port(ptl_port *ret_task)
 
         if (!ret_task)
                 return PTL_E_INVALID;
-        r = ptl_task_enter(&task);
-        if (r)
-                return r;
-        ptl_lock(&task->space.lock);
-        r = ptl_served_task_port(task, ret_task);
-        ptl_unlock(&task->space.lock);
-        return r;
+        r = ptl_task_begin(&task);
+        return r ? r : ptl_task_end(task, ptl_served_task_port(task, ret_task));
 }
 
 /* An answer has its request's kind, and at most one right, which EXTRACT alone brings. */

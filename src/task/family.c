@@ -63,21 +63,6 @@ static int set_environment(const char *name, const char *value)
         return r ? -errno : 0;
 }
 
-static int enter(struct ptl_task **ret_task)
-{
-        int r = ptl_task_enter(ret_task);
-
-        if (!r)
-                ptl_lock(&(*ret_task)->space.lock);
-        return r;
-}
-
-static int leave(struct ptl_task *task, int r)
-{
-        ptl_unlock(&task->space.lock);
-        return r;
-}
-
 /* --- children --- */
 
 static int open_nursery(struct ptl_task *task)
@@ -116,21 +101,21 @@ int ptl_task_watch_children(ptl_port notify)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
         if (!notify) {
                 task->served.children = PTL_NULL;
                 close_nursery(task);
-                return leave(task, set_environment("PORTOLAN_PARENT", NULL));
+                return ptl_task_end(task, set_environment("PORTOLAN_PARENT", NULL));
         }
         r = ptl_receiver_look(&task->space, notify, &e);
         if (!r)
                 r = open_nursery(task);
         if (!r)
                 task->served.children = notify;
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 /* "PID:SECRET" of this process's parent? */
@@ -179,18 +164,18 @@ int ptl_task_set_bootstrap(ptl_port port)
         struct secret secret;
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
         if (!port)
-                return leave(task, set_environment("PORTOLAN_BOOTSTRAP", NULL));
+                return ptl_task_end(task, set_environment("PORTOLAN_BOOTSTRAP", NULL));
         r = ptl_receiver_look(&task->space, port, &e);
         if (!r)
                 r = publish_hidden(task, "bootstrap", port, &secret);
         if (!r)
                 r = set_environment("PORTOLAN_BOOTSTRAP", secret.text);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_task_get_bootstrap(ptl_port *ret_port, ptl_time deadline)

@@ -29,17 +29,7 @@ static int enter(struct ptl_task **ret_task, const char *name, bool may_be_empty
 {
         int r = check_name(name, may_be_empty);
 
-        if (!r)
-                r = ptl_task_enter(ret_task);
-        if (!r)
-                ptl_lock(&(*ret_task)->space.lock);
-        return r;
-}
-
-static int leave(struct ptl_task *task, int r)
-{
-        ptl_unlock(&task->space.lock);
-        return r;
+        return r ? r : ptl_task_begin(ret_task);
 }
 
 /* Asks, and takes a RESULT's outcome for its own. */
@@ -142,7 +132,7 @@ int ptl_name_publish(const char *name, ptl_port port)
         if (r)
                 return r;
         r = ptl_receiver_look(&task->space, port, &e);
-        return leave(task, r ? r : ptl_name_publish_locked(task, name, port));
+        return ptl_task_end(task, r ? r : ptl_name_publish_locked(task, name, port));
 }
 
 int ptl_region_publish(const char *name, const struct ptl_region *region)
@@ -157,9 +147,9 @@ int ptl_region_publish(const char *name, const struct ptl_region *region)
         if (r)
                 return r;
         if (!region->data || region->fd < 0 || region->frozen || region->foreign)
-                return leave(task, PTL_E_RIGHT);
+                return ptl_task_end(task, PTL_E_RIGHT);
         body.size = region->size;
-        return leave(task, publish(task, name, &body, region->fd));
+        return ptl_task_end(task, publish(task, name, &body, region->fd));
 }
 
 int ptl_name_withdraw(const char *name)
@@ -177,7 +167,7 @@ int ptl_name_withdraw(const char *name)
         at = find_published(task, name);
         p = *at;
         if (!p)
-                return leave(task, PTL_E_NOT_FOUND);
+                return ptl_task_end(task, PTL_E_NOT_FOUND);
         is_port = p->body.kind == PTL_SM_KIND_PORT;
         port = (ptl_port)p->body.ticket;
         *at = p->next; /* first: a server that comes back must not be told of it again */
@@ -190,7 +180,7 @@ int ptl_name_withdraw(const char *name)
                 ptl_wait_catch_up(task); /* claims of what it gave out before are to be counted */
                 ptl_senders_check(&task->space, receiver);
         }
-        return leave(task, r == PTL_E_NOT_FOUND ? 0 : r);
+        return ptl_task_end(task, r == PTL_E_NOT_FOUND ? 0 : r);
 }
 
 bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver)
@@ -359,7 +349,7 @@ int ptl_name_look_up(const char *name, ptl_port *ret_port, ptl_time deadline)
                 r = found_port(task, &request, ret_port);
                 ptl_close(request.answer_fd);
         }
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_region_look_up(const char *name, struct ptl_region **ret_region, ptl_time deadline)
@@ -376,7 +366,7 @@ int ptl_region_look_up(const char *name, struct ptl_region **ret_region, ptl_tim
                 return r;
         r = look_up(task, name, &request, deadline);
         if (r)
-                return leave(task, r);
+                return ptl_task_end(task, r);
         if (request.answer.found.kind != PTL_SM_KIND_REGION)
                 r = PTL_E_RIGHT;
         else if (request.answer_fd < 0)
@@ -392,7 +382,7 @@ int ptl_region_look_up(const char *name, struct ptl_region **ret_region, ptl_tim
                 ptl_close(request.answer_fd);
         else
                 (*ret_region)->foreign = true;
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 /* --- watching --- */
@@ -449,10 +439,10 @@ int ptl_name_watch(const char *prefix, ptl_port notify)
         if (!r)
                 r = unwatch(task, notify);
         if (r || !prefix)
-                return leave(task, r);
+                return ptl_task_end(task, r);
         w = calloc(1, sizeof *w);
         if (!w)
-                return leave(task, -ENOMEM);
+                return ptl_task_end(task, -ENOMEM);
         w->cookie = ++cookies;
         w->notify = notify;
         strcpy(w->prefix, prefix);
@@ -469,5 +459,5 @@ int ptl_name_watch(const char *prefix, ptl_port notify)
                         free(w);
                 }
         }
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }

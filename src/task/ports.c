@@ -4,22 +4,6 @@
 #include "task/task.h"
 #include <string.h>
 
-/* Enters and takes the lock; the cleanup lets it go. */
-static int enter(struct ptl_task **ret_task)
-{
-        int r = ptl_task_enter(ret_task);
-
-        if (!r)
-                ptl_lock(&(*ret_task)->space.lock);
-        return r;
-}
-
-static int leave(struct ptl_task *task, int r)
-{
-        ptl_unlock(&task->space.lock);
-        return r;
-}
-
 static bool options_are_valid(const struct ptl_port_options *o)
 {
         return !o || (o->limit_messages <= PTL_LIMIT_MESSAGES_MAX && !o->reserved);
@@ -32,10 +16,10 @@ int ptl_port_new(ptl_port *ret_port, const struct ptl_port_options *options)
 
         if (!ret_port || !options_are_valid(options))
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
-        return leave(task, ptl_receiver_new(&task->space, options ? options->limit_messages : 0,
+        return ptl_task_end(task, ptl_receiver_new(&task->space, options ? options->limit_messages : 0,
                                             options ? options->limit_bytes : 0, ret_port));
 }
 
@@ -43,14 +27,14 @@ int ptl_port_free(ptl_port port)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
         r = ptl_receiver_look(&task->space, port, &e);
         if (!r)
                 ptl_port_give_up(task, e);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 void ptl_port_give_up(struct ptl_task *task, struct ptl_entry *e)
@@ -73,14 +57,14 @@ int ptl_port_set_limit(ptl_port port, const struct ptl_port_options *options)
 
         if (!options || !options_are_valid(options))
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         r = ptl_receiver_look(&task->space, port, &e);
         if (!r)
                 ptl_receiver_set_limit(&task->space, e->receiver, options->limit_messages,
                                        options->limit_bytes);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
@@ -91,7 +75,7 @@ int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
 
         if (!ret_status)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         r = ptl_space_look(&task->space, port, ~0u, &e);
@@ -114,14 +98,14 @@ int ptl_port_get_status(ptl_port port, struct ptl_port_status *ret_status)
                         ret_status->received = receiver->received;
                 }
         }
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_make_send(ptl_port port)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
@@ -133,14 +117,14 @@ int ptl_right_make_send(ptl_port port)
                 e->references++;
                 e->made++;
         }
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_ref(ptl_port port)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
@@ -149,14 +133,14 @@ int ptl_right_ref(ptl_port port)
                 r = PTL_E_QUOTA;
         if (!r)
                 e->references++;
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_release(ptl_port port)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
@@ -164,14 +148,14 @@ int ptl_right_release(ptl_port port)
                            PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD, &e);
         if (!r)
                 ptl_right_drop(&task->space, e, 1);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_notify_dead(ptl_port port, ptl_port notify)
 {
         struct ptl_task *task;
         struct ptl_entry *e, *n;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
@@ -186,7 +170,7 @@ int ptl_right_notify_dead(ptl_port port, ptl_port notify)
                 if (e->rights & PTL_RIGHT_DEAD)
                         ptl_right_kill(&task->space, e); /* dead already: told at once */
         }
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_set_make(struct ptl_space *space, ptl_port *ret_set)
@@ -214,22 +198,22 @@ int ptl_set_new(ptl_port *ret_set)
 
         if (!ret_set)
                 return PTL_E_INVALID;
-        r = enter(&task);
-        return r ? r : leave(task, ptl_set_make(&task->space, ret_set));
+        r = ptl_task_begin(&task);
+        return r ? r : ptl_task_end(task, ptl_set_make(&task->space, ret_set));
 }
 
 int ptl_set_free(ptl_port set)
 {
         struct ptl_task *task;
         struct ptl_entry *e;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
         r = ptl_space_look(&task->space, set, PTL_RIGHT_SET, &e);
         if (!r)
                 ptl_set_give_up(task, e);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 void ptl_set_give_up(struct ptl_task *task, struct ptl_entry *e)
@@ -249,7 +233,7 @@ int ptl_set_add(ptl_port set, ptl_port port)
 {
         struct ptl_task *task;
         struct ptl_entry *e, *s = NULL;
-        int r = enter(&task);
+        int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
@@ -262,5 +246,5 @@ int ptl_set_add(ptl_port set, ptl_port port)
                 ptl_set_leave(e->receiver);
         if (!r && e->receiver->head)
                 task->space.ready(&task->space, e->receiver);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }

@@ -5,21 +5,6 @@
 #include "port/senders.h"
 #include "task/task.h"
 
-static int enter(struct ptl_task **ret_task)
-{
-        int r = ptl_task_enter(ret_task);
-
-        if (!r)
-                ptl_lock(&(*ret_task)->space.lock);
-        return r;
-}
-
-static int leave(struct ptl_task *task, int r)
-{
-        ptl_unlock(&task->space.lock);
-        return r;
-}
-
 static bool is_internal(const struct ptl_entry *e)
 {
         return e->rights & PTL_RIGHT_RECEIVE && e->receiver->internal;
@@ -29,14 +14,14 @@ static bool is_internal(const struct ptl_entry *e)
 static int enter_with(ptl_port port, unsigned rights, struct ptl_task **ret_task,
                       struct ptl_entry **ret_entry)
 {
-        int r = enter(ret_task);
+        int r = ptl_task_begin(ret_task);
 
         if (r)
                 return r;
         r = ptl_space_look(&(*ret_task)->space, port, rights, ret_entry);
         if (!r && is_internal(*ret_entry))
                 r = PTL_E_RIGHT;
-        return r ? leave(*ret_task, r) : 0;
+        return r ? ptl_task_end(*ret_task, r) : 0;
 }
 
 /* --- making --- */
@@ -63,7 +48,7 @@ int ptl_right_new(uint32_t right, ptl_port *inout_name)
             (right != PTL_RIGHT_RECEIVE && right != PTL_RIGHT_SET && right != PTL_RIGHT_DEAD) ||
             (name && !ptl_name_may_be(name)))
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         if (name)
@@ -72,7 +57,7 @@ int ptl_right_new(uint32_t right, ptl_port *inout_name)
                 r = make(task, right, &name);
         if (!r)
                 *inout_name = name;
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_make_once(ptl_port port, ptl_port *ret_once)
@@ -90,7 +75,7 @@ int ptl_right_make_once(ptl_port port, ptl_port *ret_once)
         once = ptl_once_insert(&task->space, e->receiver);
         if (once)
                 *ret_once = once;
-        return leave(task, once ? 0 : PTL_E_QUOTA);
+        return ptl_task_end(task, once ? 0 : PTL_E_QUOTA);
 }
 
 /* --- giving up --- */
@@ -136,7 +121,7 @@ int ptl_right_change(ptl_port port, uint32_t right, int32_t delta)
         r = check_change(e, right, delta);
         if (!r)
                 change(task, e, right, delta);
-        return leave(task, r);
+        return ptl_task_end(task, r);
 }
 
 int ptl_right_destroy(ptl_port port)
@@ -157,7 +142,7 @@ int ptl_right_destroy(ptl_port port)
         } else {
                 ptl_right_drop(&task->space, e, e->references);
         }
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 /* --- what there is --- */
@@ -179,7 +164,7 @@ int ptl_right_type(ptl_port port, uint32_t *ret_type)
         if (r)
                 return r;
         *ret_type = type_of(e);
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 /* Not the library's own ports, nor the reply right of a message that this task sent itself and has
@@ -211,17 +196,17 @@ int ptl_right_names(struct ptl_right_entry **ret_entries, size_t *ret_count)
 
         if (!ret_entries || !ret_count)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         list = malloc(((size_t)task->space.entries.used + 1) * sizeof *list);
         if (!list)
-                return leave(task, -ENOMEM);
+                return ptl_task_end(task, -ENOMEM);
         *ret_count = list_names(&task->space, list);
         *ret_entries = *ret_count ? list : NULL;
         if (!*ret_count)
                 free(list);
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 static size_t list_members(const struct ptl_set *set, ptl_port *list)
@@ -254,10 +239,10 @@ int ptl_set_get_members(ptl_port set, ptl_port **ret_ports, size_t *ret_count)
                 return r;
         n = list_members(e->set, NULL);
         if (n && !(list = malloc(n * sizeof *list)))
-                return leave(task, -ENOMEM);
+                return ptl_task_end(task, -ENOMEM);
         *ret_count = list_members(e->set, list);
         *ret_ports = list;
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 /* --- a port's counts --- */
@@ -288,7 +273,7 @@ int ptl_port_get_counts(ptl_port port, struct ptl_port_counts *ret_counts)
         };
         for (const struct ptl_grant *g = receiver->grants; g; g = g->next)
                 ret_counts->once += g->kind == PTL_GRANT_ONCE;
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 int ptl_port_set_made(ptl_port port, uint32_t made)
@@ -301,7 +286,7 @@ int ptl_port_set_made(ptl_port port, uint32_t made)
                 return r;
         e->made = made;
         ptl_senders_check(&task->space, e->receiver);
-        return leave(task, 0);
+        return ptl_task_end(task, 0);
 }
 
 int ptl_port_set_sequence(ptl_port port, uint64_t sequence)
@@ -316,5 +301,5 @@ int ptl_port_set_sequence(ptl_port port, uint64_t sequence)
         m = ptl_receiver_more(e->receiver);
         if (m)
                 m->sequence_base = e->receiver->received - sequence;
-        return leave(task, m ? 0 : -ENOMEM);
+        return ptl_task_end(task, m ? 0 : -ENOMEM);
 }

@@ -42,6 +42,23 @@ PTL_MUST_CHECK static inline int ptl_task_enter(struct ptl_task **ret_task)
         return ptl_task_start();
 }
 
+/* The same, and takes the lock. */
+PTL_MUST_CHECK static inline int ptl_task_begin(struct ptl_task **ret_task)
+{
+        int r = ptl_task_enter(ret_task);
+
+        if (!r)
+                ptl_lock(&(*ret_task)->space.lock);
+        return r;
+}
+
+/* Lets go of it. Return: @outcome. */
+static inline int ptl_task_end(struct ptl_task *task, int outcome)
+{
+        ptl_unlock(&task->space.lock);
+        return outcome;
+}
+
 /* A new link: known to the task, watched, not polled yet. Consumes @socket on success. @server: which one
  * made it (struct ptl_server, welcomes). */
 PTL_MUST_CHECK int ptl_task_link(struct ptl_task *task, int socket,
