@@ -4,15 +4,6 @@
 #include <string.h>
 
 /* Entered and locked; the caller unlocks. */
-static int enter(struct ptl_task **ret_task)
-{
-        int r = ptl_task_enter(ret_task);
-
-        if (!r)
-                ptl_lock(&(*ret_task)->space.lock);
-        return r;
-}
-
 /* What a limit stands at: one that leaves out somebody is shown as it is for the others. */
 static uint64_t value_of(const struct ptl_quota_state *quota, uint32_t limit)
 {
@@ -29,7 +20,7 @@ int ptl_quota_get(uint32_t limit, uint64_t *ret_value, uint32_t *ret_origin)
 
         if (!ptl_quota_name(limit) || !ret_value)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         *ret_value = value_of(&task->space.quota, limit);
@@ -46,7 +37,7 @@ int ptl_quota_set(uint32_t limit, uint64_t value)
 
         if (!ptl_quota_name(limit) || !value)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         *ptl_limits_find(&task->space.quota.limits, limit) =
@@ -76,7 +67,7 @@ int ptl_quota_get_use(struct ptl_quota_use *entries, size_t max, size_t *ret_cou
 
         if ((!entries && max) || !ret_count)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         add_use(&task->space.quota.all, entries, max, &n);
@@ -112,7 +103,7 @@ int ptl_quota_get_refusals(struct ptl_quota_refusal *entries, size_t max, size_t
 
         if ((!entries && max) || !ret_count)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         n = ptl_quota_latest(&task->space.quota, latest);
@@ -132,7 +123,7 @@ int ptl_quota_get_faults(struct ptl_quota_fault *entries, size_t max, size_t *re
 
         if ((!entries && max) || !ret_count)
                 return PTL_E_INVALID;
-        r = enter(&task);
+        r = ptl_task_begin(&task);
         if (r)
                 return r;
         limits = &task->space.quota.limits;
