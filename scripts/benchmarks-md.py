@@ -18,7 +18,7 @@ GROUPS = [  # heading, benches, columns
     ("One way", ("send", "send-batch16", "send-batch64", "pipe-send", "socket-send", "mq-send"),
      ("rate", "cpu", "ref_rate", "ratio")),
     ("Large messages", ("bulk", "bulk-copied", "bulk-loan"), ("bytes", "ref_bytes", "ratio")),
-    ("Memory by reference", ("region-again", "region-first", "region-isolated"), ("p50", "p99", "bytes")),
+    ("Memory by reference", ("region-again", "region-first", "region-copied", "region-isolated"), ("p50", "p99", "bytes")),
     ("Waking", ("wake", "pipe-wake", "socket-wake", "mq-wake"), ("p50", "p99", "cpu", "ref", "ratio")),
     ("Meeting", ("links",), ("p50", "look_up", "memory")),
     ("Idle", ("idle",), ("idle_cpu",)),

@@ -11,7 +11,13 @@
  *   PTL_REGION_ISOLATED  the receiver's pages are its own from the moment it has them: nothing the
  *                        sender does afterwards changes them. The region is consumed by the send. Its
  *                        pages are frozen (sealed against writing, no copy) where the sender alone
- *                        has them, else copied once.
+ *                        has them, else copied once. The faster way from some MiB on.
+ *   PTL_REGION_COPIED    the receiver's pages are its own as well, and the sender keeps the region:
+ *                        they are copied once, when the receiving task takes the message in. What the
+ *                        sender writes before is seen: it leaves the memory alone until it knows (an
+ *                        answer; PTL_NOTIFY_MESSAGE_ACCEPTED). The faster way for less, above all for
+ *                        memory that has travelled before: no system call on either side, since the
+ *                        receiver's library keeps up to 16 MiB of freed copies for the next ones.
  *
  * Thread safety: calls may be made from any thread; one region is to be freed once, by its owner.
  * Fork: regions are not mapped in a child. Not async-signal-safe.
@@ -27,7 +33,7 @@ extern "C" {
 
 struct ptl_region;
 
-enum ptl_region_how { PTL_REGION_VOLATILE = 1, PTL_REGION_ISOLATED = 2 };
+enum ptl_region_how { PTL_REGION_VOLATILE = 1, PTL_REGION_ISOLATED = 2, PTL_REGION_COPIED = 3 };
 
 #define PTL_REGION_SIZE_MAX ((uint64_t)1 << 40) /* 1 TiB; memory and quotas end earlier */
 

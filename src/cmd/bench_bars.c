@@ -57,9 +57,27 @@ static double to_spinning(const struct bench_report *report, const struct bench_
         return NAN;
 }
 
+/* Isolated regions: frozen, or copied, whichever is faster. */
+static double isolated_giga(const struct bench_report *report, const struct bench_row *row)
+{
+        double best = giga(report, row);
+
+        for (size_t i = 0; i < report->count; i++) {
+                const struct bench_row *other = &report->rows[i];
+
+                if (!strcmp(other->cell->name, "region-copied") && other->placement == row->placement &&
+                    other->cell->size == row->cell->size && giga(report, other) > best)
+                        best = giga(report, other);
+        }
+        return best;
+}
+
 #define MOST(what, fn, limit_)  .figure = what, .get = fn, .is_low = true, .limit = limit_
 #define LEAST(what, fn, limit_) .figure = what, .get = fn, .is_low = false, .limit = limit_
 #define CALL(size_)             .bench = "call", .size = size_, .wait = BENCH_SPIN
+#define ISOLATED(size_)                                                                            \
+        .bench = "region-isolated", .size = size_, .wait = -1, .placements = ACROSS,               \
+        LEAST("GB/s, or copied", isolated_giga, 20)
 #define KIB                     1024
 #define MIB                     1048576
 
@@ -87,9 +105,10 @@ static const struct bar bars[] = {
         {.bench = "region-again", .size = MIB, .wait = -1, .placements = ACROSS, MOST("p50, us", p50_us, 2)},
         {.bench = "region-again", .size = 64 * MIB, .wait = -1, .placements = ACROSS, MOST("p50, us", p50_us, 2)},
         {.bench = "region-first", .size = MIB, .wait = -1, .placements = ACROSS, MOST("p50, us", p50_us, 60)},
-        {.bench = "region-isolated", .size = MIB, .wait = -1, .placements = ACROSS, LEAST("GB/s", giga, 20)},
-        {.bench = "region-isolated", .size = 16 * MIB, .wait = -1, .placements = ACROSS, LEAST("GB/s", giga, 20)},
-        {.bench = "region-isolated", .size = 64 * MIB, .wait = -1, .placements = ACROSS, LEAST("GB/s", giga, 20)},
+        {ISOLATED(MIB)},
+        {ISOLATED(4 * MIB)},
+        {ISOLATED(16 * MIB)},
+        {ISOLATED(64 * MIB)},
         {.bench = "wake", .size = 64, .wait = BENCH_BLOCK, .placements = SAME, MOST("p50, us", p50_us, 4.7)},
         {.bench = "wake", .size = 64, .wait = BENCH_BLOCK, .placements = SAME, MOST("p50, of a pipe's", ratio, 1)},
         {.bench = "wake", .size = 64, .wait = BENCH_BLOCK, .placements = ACROSS, MOST("p50, of a pipe's", ratio, 1.1)},

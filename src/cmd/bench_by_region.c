@@ -3,7 +3,7 @@
  * cmd/bench_by_region.c - what the library does with an order: memory by reference
  *
  * Timed is the hand-over: from the send until the answer of a receiver that has looked at the first
- * and the last word of the region. Making the memory, and reading all of it, are outside.
+ * and the last word of the region. Making the memory, writing and reading all of it, are outside.
  */
 #include "cmd/bench_by_port.h"
 #include "cmd/bench_loop.h"
@@ -39,12 +39,16 @@ static void fill(struct ptl_region *region, struct note *note, bool is_summed)
         note->sum = is_summed ? bench_sum(words, size / sizeof *words) : 0;
 }
 
+static uint32_t how(const struct bench_side *side)
+{
+        return side->order.flags & BENCH_ISOLATED ? PTL_REGION_ISOLATED
+               : side->order.flags & BENCH_COPIED ? PTL_REGION_COPIED
+                                                  : PTL_REGION_VOLATILE;
+}
+
 static int call(struct bench_side *side, const struct note *note, struct ptl_region *region)
 {
-        struct ptl_region_item item = {
-                .region = region,
-                .how = side->order.flags & BENCH_ISOLATED ? PTL_REGION_ISOLATED : PTL_REGION_VOLATILE,
-        };
+        struct ptl_region_item item = {.region = region, .how = how(side)};
         struct ptl_outgoing out = {
                 .data = note, .size = sizeof *note, .regions = &item, .n_regions = region != NULL,
         };
@@ -94,6 +98,10 @@ static int turn_fresh(struct bench_side *side, struct note *note, uint64_t *elap
 static int turn_again(struct bench_side *side, struct note *note, struct ptl_region *region,
                       uint64_t *elapsed)
 {
+        if (side->order.flags & BENCH_COPIED) {
+                fill(region, note, true);
+                return hand_over(side, note, region, elapsed);
+        }
         bench_stamp(ptl_region_data(region), ptl_region_size(region), note->number);
         note->sum = 0;
         return hand_over(side, note, region, elapsed);

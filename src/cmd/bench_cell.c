@@ -85,7 +85,11 @@ const struct bench_cell bench_cells[] = {
         REGION("region-again", MIB(1), 0, BENCH_BY_HANDLE),
         REGION("region-again", MIB(64), 0, BENCH_BY_HANDLE),
         REGION("region-first", MIB(1), BENCH_FRESH, BENCH_BY_HANDLE),
+        REGION("region-copied", MIB(1), BENCH_COPIED, BENCH_BY_COPY),
+        REGION("region-copied", MIB(4), BENCH_COPIED, BENCH_BY_COPY),
+        REGION("region-copied", MIB(16), BENCH_COPIED, BENCH_BY_COPY),
         REGION("region-isolated", MIB(1), BENCH_ISOLATED, BENCH_BY_COPY),
+        REGION("region-isolated", MIB(4), BENCH_ISOLATED, BENCH_BY_COPY),
         REGION("region-isolated", MIB(16), BENCH_ISOLATED, BENCH_BY_COPY),
         REGION("region-isolated", MIB(64), BENCH_ISOLATED, BENCH_BY_COPY),
 

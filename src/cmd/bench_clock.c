@@ -38,9 +38,33 @@ void bench_samples_sort(struct bench_samples *s)
         qsort(s->ticks, s->count, sizeof *s->ticks, compare_ticks);
 }
 
-uint64_t bench_samples_at(const struct bench_samples *s, double share)
+/* The least by which two of them differ. */
+static uint32_t step(const struct bench_samples *s)
 {
-        return s->count ? s->ticks[(size_t)((double)(s->count - 1) * share)] : 0;
+        uint32_t least = UINT32_MAX;
+
+        for (size_t i = 1; i < s->count; i++) {
+                uint32_t gap = s->ticks[i] - s->ticks[i - 1];
+
+                if (gap && gap < least)
+                        least = gap;
+        }
+        return least == UINT32_MAX ? 0 : least;
+}
+
+double bench_samples_at(const struct bench_samples *s, double share)
+{
+        size_t rank = (size_t)((double)(s->count - (s->count > 0)) * share), first = rank, end = rank;
+        double within;
+
+        if (!s->count)
+                return 0;
+        while (first > 0 && s->ticks[first - 1] == s->ticks[rank])
+                first--;
+        while (end < s->count && s->ticks[end] == s->ticks[rank])
+                end++;
+        within = ((double)(rank - first) + 0.5) / (double)(end - first) - 0.5;
+        return s->ticks[rank] + within * step(s);
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -39,8 +39,9 @@ static inline void bench_samples_add(struct bench_samples *s, uint64_t ticks)
 /* Puts the samples in order. */
 void bench_samples_sort(struct bench_samples *s);
 
-/* The sample at @share (0 to 1) of those sorted; 0 if there is none. */
-uint64_t bench_samples_at(const struct bench_samples *s, double share);
+/* What @share (0 to 1) of the samples, which are sorted, do not exceed; 0 if there is none. The clock may go in
+ * steps (of 10 ns in some virtual machines, 38 ticks): equal samples are taken as spread evenly over one. */
+double bench_samples_at(const struct bench_samples *s, double share);
 
 /* The median of @values, which are put in order; NaN if there is none. */
 double bench_median(double *values, size_t count);

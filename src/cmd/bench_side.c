@@ -81,8 +81,8 @@ void bench_side_conclude(struct bench_side *side, uint64_t begin, uint64_t end, 
                          unsigned each)
 {
         bench_samples_sort(&side->samples);
-        side->result.p50_ns = (double)bench_samples_at(&side->samples, 0.5) * side->ns_per_tick / each;
-        side->result.p99_ns = (double)bench_samples_at(&side->samples, 0.99) * side->ns_per_tick / each;
+        side->result.p50_ns = bench_samples_at(&side->samples, 0.5) * side->ns_per_tick / each;
+        side->result.p99_ns = bench_samples_at(&side->samples, 0.99) * side->ns_per_tick / each;
         side->result.messages = messages;
         side->result.elapsed_ns = (uint64_t)((double)(end - begin) * side->ns_per_tick);
         side->samples.count = 0;

@@ -54,7 +54,7 @@ enum bench_flags {
         BENCH_CORRUPT = 8,   /* damage one message: a test that the checks are real */
         BENCH_ISOLATED = 16, /* regions: the receiver's pages are its own */
         BENCH_FRESH = 32,    /* regions: each has new memory */
-        BENCH_COPIED = 64,   /* the ring: the receiver copies, too */
+        BENCH_COPIED = 64,   /* the ring, a region: the receiver copies, too */
 };
 
 /* What both are to do. */

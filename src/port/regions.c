@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "link/socket.h"
 #include "port/receiver.h"
+#include "shm/spare.h"
 #include <string.h>
 
 /* All regions of this process, so that a child can close what it inherited. */
@@ -38,6 +39,7 @@ void ptl_regions_forked(void)
                 r->fd = ptl_close(r->fd);
         all = NULL;
         epoch++;
+        ptl_spare_forked();
 }
 
 int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret_region)
@@ -79,10 +81,21 @@ static int new_number(const struct ptl_peer *peer)
         return -1;
 }
 
-/* Memory of our own that is to be passed on needs a descriptor. */
+/* Who is to have it, too, needs a descriptor of what stands there: private memory has none, and what came
+ * frozen may have been changed since, in our view alone. */
 static int materialize(struct ptl_region *region)
 {
-        return region->fd >= 0 ? 0 : ptl_memory_share(region->data, region->size, &region->fd);
+        int fd, r;
+
+        if (region->fd >= 0 && !region->frozen)
+                return 0;
+        r = ptl_memory_share(region->data, region->size, &fd);
+        if (r)
+                return r;
+        ptl_close(region->fd);
+        region->fd = fd;
+        region->frozen = region->foreign = false;
+        return 0;
 }
 
 bool ptl_region_freeze(struct ptl_region *region)
@@ -178,19 +191,33 @@ static int attach(struct ptl_peer *peer, const struct ptl_frame_region *frame,
         return 0;
 }
 
+/* memcpy() of many MiB goes past the cache, from where the program would have to fetch it: a third slower. */
+static void copy_cached(char *to, const char *from, size_t size)
+{
+        enum { PIECE = 512 << 10 };
+
+        for (size_t at = 0; at < size; at += PIECE)
+                memcpy(to + at, from + at, size - at < PIECE ? size - at : PIECE);
+}
+
 /* The receiver's own copy: what the sender stores from now on is not seen (isolated). */
 int ptl_region_copy(const struct ptl_region *region, struct ptl_region **ret_copy)
 {
+        size_t size = region->size;
         void *data = NULL;
-        int r = ptl_memory_private(region->size, &data);
+        int r = ptl_spare_take(size, &data);
 
         if (r)
                 return r;
-        memcpy(data, region->data, region->size);
-        r = ptl_region_wrap(-EBADF, data, region->size, ret_copy);
-        if (r)
-                ptl_memory_unmap(data, region->size);
-        return r;
+        r = ptl_region_wrap(-EBADF, data, size, ret_copy);
+        if (r) {
+                ptl_spare_give(data, size);
+                return r;
+        }
+        copy_cached(data, region->data, size);
+        memset((char *)data + size, 0, ptl_memory_round(size) - size); /* what stood there is nobody's business */
+        (*ret_copy)->is_copy = true;
+        return 0;
 }
 
 int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *frame,
@@ -213,7 +240,7 @@ int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *fram
                 return r;
         if (frame->size != (*place)->size)
                 return PTL_E_MALFORMED;
-        if (frame->how == PTL_REGION_ISOLATED && !frame->frozen)
+        if (frame->how != PTL_REGION_VOLATILE && !frame->frozen)
                 return ptl_region_copy(*place, ret_region);
         *ret_region = ptl_region_ref(*place);
         return 0;
@@ -258,7 +285,10 @@ struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *
         unlist(region);
         for (struct ptl_peer *peer = region->fd >= 0 ? space->peers : NULL; peer; peer = peer->next)
                 withdraw(peer, region);
-        ptl_memory_unmap(region->data, region->size);
+        if (region->is_copy && region->fd < 0)
+                ptl_spare_give(region->data, region->size);
+        else
+                ptl_memory_unmap(region->data, region->size);
         ptl_close(region->fd);
         free(region);
         return NULL;

@@ -17,6 +17,7 @@ struct ptl_region {
         uint32_t references;
         bool frozen;
         bool foreign; /* it came from another task */
+        bool is_copy; /* private memory of shm/spare.h, while there is no descriptor */
         uint32_t epoch; /* of the space it is mapped in */
 };
 

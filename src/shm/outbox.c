@@ -26,7 +26,7 @@ enum {
         PIECE_MIN = 64 << 10, /* of a reservation that signals interrupt */
 };
 
-static size_t page_round(size_t size)
+size_t ptl_memory_round(size_t size)
 {
         size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
@@ -58,7 +58,7 @@ static int reserve(int fd, uint64_t offset, uint64_t size)
                 } else if (errno != EINTR) {
                         return -errno;
                 } else if (piece > PIECE_MIN) {
-                        piece = page_round(piece / 2);
+                        piece = ptl_memory_round(piece / 2);
                 }
         } while (size);
         return 0;
@@ -234,7 +234,7 @@ int ptl_memory_create(size_t size, int *ret_fd, void **ret_data)
 {
         PTL_NO_CANCEL;
         ptl_cleanup(ptl_closep) int fd = -EBADF;
-        size_t whole = page_round(size);
+        size_t whole = ptl_memory_round(size);
         void *data = NULL;
         int r = memfd("portolan-region", whole, &fd);
 
@@ -254,7 +254,7 @@ int ptl_memory_create(size_t size, int *ret_fd, void **ret_data)
 
 int ptl_memory_attach(int fd, size_t size, bool frozen, void **ret_data)
 {
-        size_t whole = page_round(size);
+        size_t whole = ptl_memory_round(size);
         int seals = SIZE_SEALS | (frozen ? F_SEAL_WRITE : 0);
         int r = check_sealed(fd, seals, whole, whole);
 
@@ -267,7 +267,7 @@ int ptl_memory_attach(int fd, size_t size, bool frozen, void **ret_data)
 
 int ptl_memory_share(void *data, size_t size, int *ret_fd)
 {
-        size_t whole = page_round(size);
+        size_t whole = ptl_memory_round(size);
         void *shared;
         int r = ptl_memory_create(size, ret_fd, &shared);
 
@@ -286,7 +286,7 @@ int ptl_memory_share(void *data, size_t size, int *ret_fd)
 
 bool ptl_memory_freeze(int fd, void **data, size_t size)
 {
-        size_t whole = page_round(size);
+        size_t whole = ptl_memory_round(size);
         void *at = *data;
 
         munmap(at, whole);
@@ -303,14 +303,16 @@ bool ptl_memory_freeze(int fd, void **data, size_t size)
 void ptl_memory_unmap(void *data, size_t size)
 {
         if (data)
-                munmap(data, page_round(size));
+                munmap(data, ptl_memory_round(size));
 }
 
 int ptl_memory_private(size_t size, void **ret_data)
 {
-        int r = map(-1, page_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ret_data);
+        int r = map(-1, ptl_memory_round(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ret_data);
 
-        if (!r)
-                madvise(*ret_data, page_round(size), MADV_HUGEPAGE);
-        return r;
+        if (r)
+                return r;
+        madvise(*ret_data, ptl_memory_round(size), MADV_HUGEPAGE);
+        madvise(*ret_data, ptl_memory_round(size), MADV_DONTFORK);
+        return 0;
 }

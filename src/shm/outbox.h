@@ -117,6 +117,9 @@ PTL_MUST_CHECK int ptl_outbox_reserve(const struct ptl_outbox *box, uint64_t off
 
 /* --- regions and any other shared memory: mapped here too --- */
 
+/* @size rounded up to whole pages. */
+size_t ptl_memory_round(size_t size);
+
 /* A sealed (SHRINK, GROW, SEAL if @final) memfd of whole pages, reserved; mapped at *ret_data. */
 PTL_MUST_CHECK int ptl_memory_create(size_t size, int *ret_fd, void **ret_data);
 
@@ -132,7 +135,7 @@ PTL_MUST_CHECK int ptl_memory_share(void *data, size_t size, int *ret_fd);
 /* Unmaps *data and seals @fd against writing. Where somebody else can write it: maps it again, false. */
 bool ptl_memory_freeze(int fd, void **data, size_t size);
 
-/* Private anonymous memory for large copies. */
+/* Private anonymous memory for large copies; not mapped in a child. */
 PTL_MUST_CHECK int ptl_memory_private(size_t size, void **ret_data);
 
 /* --- memory that its maker alone writes: boards (wire/board.h) --- */

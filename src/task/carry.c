@@ -72,8 +72,7 @@ static int check_region(const struct ptl_outgoing *out, size_t i)
 {
         const struct ptl_region_item *item = &out->regions[i];
 
-        if (!item->region || item->reserved ||
-            (item->how != PTL_REGION_VOLATILE && item->how != PTL_REGION_ISOLATED))
+        if (!item->region || item->reserved || item->how < PTL_REGION_VOLATILE || item->how > PTL_REGION_COPIED)
                 return PTL_E_INVALID;
         if (!item->region->data)
                 return PTL_E_RIGHT;

@@ -35,12 +35,11 @@ static int local_regions(struct ptl_task *task, struct ptl_queued *q, const stru
                 int r = 0;
 
                 q->regions[i] = out->regions[i];
-                if (out->regions[i].how == PTL_REGION_ISOLATED && region->references > 1)
+                if (out->regions[i].how == PTL_REGION_VOLATILE)
+                        ptl_region_ref(region);
+                else if (out->regions[i].how == PTL_REGION_COPIED || region->references > 1 ||
+                         ptl_region_is_shared(region))
                         r = ptl_region_copy(region, &q->regions[i].region);
-                else if (out->regions[i].how == PTL_REGION_VOLATILE || ptl_region_is_shared(region))
-                        r = out->regions[i].how == PTL_REGION_VOLATILE
-                                    ? (ptl_region_ref(region), 0)
-                                    : ptl_region_copy(region, &q->regions[i].region);
                 if (r) {
                         while (i--)
                                 if (q->regions[i].region != out->regions[i].region ||
@@ -52,11 +51,11 @@ static int local_regions(struct ptl_task *task, struct ptl_queued *q, const stru
         return 0;
 }
 
-/* What was copied is given up by the sender, as if it had moved. */
+/* What was copied in order to be isolated is given up by the sender, as if it had moved. */
 static void local_consume(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
 {
         for (size_t i = 0; i < out->n_regions; i++)
-                if (q->regions[i].region != out->regions[i].region)
+                if (out->regions[i].how == PTL_REGION_ISOLATED && q->regions[i].region != out->regions[i].region)
                         ptl_region_unref(&task->space, out->regions[i].region);
 }
 

@@ -5,6 +5,7 @@
 #include "link/trace_frame.h"
 #include "port/handoff.h"
 #include "port/regions.h"
+#include "shm/spare.h"
 #include "task/call.h"
 #include "task/family.h"
 #include "task/left.h"
@@ -364,6 +365,7 @@ static void leave_locked(struct ptl_task *task)
         free_names(&task->space);
         ptl_receivers_fini(&task->space);
         ptl_call_left();
+        ptl_spare_drop();
         ptl_wait_fini(&task->wait);
         while (task->space.cells) {
                 struct ptl_queued *q = task->space.cells;

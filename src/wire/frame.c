@@ -67,7 +67,7 @@ static bool region_is_valid(const struct ptl_frame_region *region)
 {
         return region->fresh <= 1 && region->frozen <= 1 && region->size > 0 &&
                region->size <= PTL_REGION_SIZE_MAX &&
-               (region->how == PTL_REGION_VOLATILE || region->how == PTL_REGION_ISOLATED) &&
+               region->how >= PTL_REGION_VOLATILE && region->how <= PTL_REGION_COPIED &&
                !(region->frozen && !region->fresh);
 }
 

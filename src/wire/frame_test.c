@@ -317,7 +317,7 @@ static const struct damage {
         BAD("granted right in the other's table", INLINE, AT_RIGHT(1, right), 4, PTL_RIGHT_CLAIMED | 5),
         BAD("region neither fresh nor known", INLINE, AT_REGION(0, fresh), 4, 2),
         BAD("region passed in no way", INLINE, AT_REGION(0, how), 4, 0),
-        BAD("region passed in unknown ways", INLINE, AT_REGION(1, how), 4, 3),
+        BAD("region passed in unknown ways", INLINE, AT_REGION(1, how), 4, 4),
         BAD("region half frozen", INLINE, AT_REGION(0, frozen), 4, 2),
         BAD("empty region", INLINE, AT_REGION(0, size), 8, 0),
         BAD("region above the maximum", INLINE, AT_REGION(0, size), 8, PTL_REGION_SIZE_MAX + 1),

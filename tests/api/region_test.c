@@ -177,6 +177,27 @@ API_TEST(an_isolated_region_does_not_show_what_others_write_later)
         ptl_region_free(b);
 }
 
+API_TEST(a_copied_region_stays_with_its_sender)
+{
+        ptl_port p = new_send_port();
+        struct ptl_region *a = new_region(5000), *b;
+        struct ptl_message m;
+
+        for (unsigned i = 1; i < 4; i++) {
+                fill(ptl_region_data(a), 5000, i);
+                m = send_region(p, a, PTL_REGION_COPIED);
+                CHECK_EQ(m.regions[0].how, PTL_REGION_COPIED);
+                b = take_region(&m);
+                CHECK_EQ(ptl_region_size(b), 5000);
+                fill(ptl_region_data(a), 5000, 9);
+                CHECK(is_filled(ptl_region_data(b), 5000, i));
+                fill(ptl_region_data(b), 5000, 8);
+                CHECK(is_filled(ptl_region_data(a), 5000, 9));
+                ptl_region_free(b);
+        }
+        ptl_region_free(a);
+}
+
 API_TEST(a_region_in_a_message_that_dies_unread_is_freed)
 {
         ptl_port p = new_send_port();

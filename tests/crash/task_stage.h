@@ -29,8 +29,9 @@ enum { KIND_HELLO = 1, KIND_READY, KIND_PART, KIND_REQUEST };
 enum { SMALL = 64, BLOCK = 20000, KEPT_MAX = 512, ANSWER = 7 };
 enum ask { ASK_POKE = 1, ASK_COLLECT, ASK_END };
 
-/* Ten times what a survivor should need to learn of the death and to have settled it. */
-enum { DEADLINE_MS = 100, STAGE_MS = 15000 };
+/* What a survivor may need to learn of the death and to have settled it; a point where it takes longer is
+ * visited again, since others may have had the CPU. Time is no reason to fail until it is ten times that. */
+enum { BAR_MS = 10, DEADLINE_MS = 10 * BAR_MS, TRIES = 4, STAGE_MS = 15000 };
 
 struct scene;
 
@@ -434,7 +435,8 @@ struct worker {
         struct walk_trace trace;
         unsigned points, missed;
         unsigned long offset; /* where the victim stood, from the program's start (addr2line) */
-        int64_t slowest_ns;
+        int64_t slowest_ns; /* of the points, each at its best */
+        unsigned late;      /* points where not each try was within the bar */
         unsigned sleeps;   /* times this victim was seen asleep */
         const char *doing; /* for who reads why it failed */
         unsigned at;
@@ -597,17 +599,21 @@ static inline bool die_once_at(struct worker *w, unsigned at, const struct walk_
  */
 static inline void die_at(struct worker *w, unsigned at)
 {
-        unsigned tries = 0;
+        int64_t best_ns;
 
         if (die_once_at(w, at, &w->trace) || die_once_at(w, at, NULL))
                 w->points++;
         else
                 w->missed++;
-        while (w->stage->late_ns > tst_deadline_ms(DEADLINE_MS) * 1000000) {
-                if (++tries == 4)
-                        fail_at(w, "the survivor heard of it too late");
+        best_ns = w->stage->late_ns;
+        w->late += best_ns > BAR_MS * 1000000;
+        for (unsigned tries = 1; best_ns > BAR_MS * 1000000 && tries < TRIES; tries++) {
                 die_once_at(w, at, &w->trace);
+                if (w->stage->late_ns < best_ns)
+                        best_ns = w->stage->late_ns;
         }
-        if (w->stage->late_ns > w->slowest_ns)
-                w->slowest_ns = w->stage->late_ns;
+        if (best_ns > tst_deadline_ms(DEADLINE_MS) * 1000000)
+                fail_at(w, "the survivor heard of it too late");
+        if (best_ns > w->slowest_ns)
+                w->slowest_ns = best_ns;
 }

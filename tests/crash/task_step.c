@@ -26,7 +26,7 @@ enum { BIG = 8000, ROOM = SMALL + 128 + 24 };
 /* ---- running a scene ---- */
 
 struct tally {
-        unsigned points, missed, longest, stride;
+        unsigned points, missed, late, longest, stride;
         int64_t slowest_ns;
 };
 
@@ -149,7 +149,7 @@ static void work(const struct scene *scene, unsigned worker, unsigned workers, s
                 at = choose_points(&w.trace, &n);
         }
         end_survivor(&w);
-        *tally = (struct tally){w.points, w.missed, w.trace.n, stride, w.slowest_ns};
+        *tally = (struct tally){w.points, w.missed, w.late, w.trace.n, stride, w.slowest_ns};
         free(at);
         free(w.trace.places);
 }
@@ -161,6 +161,7 @@ static void add_up(const struct scene *scene, const struct tally *tallies, unsig
         for (unsigned i = 0; i < n; i++) {
                 all.points += tallies[i].points;
                 all.missed += tallies[i].missed;
+                all.late += tallies[i].late;
                 if (tallies[i].longest > all.longest)
                         all.longest = tallies[i].longest;
                 if (tallies[i].stride > all.stride)
@@ -170,9 +171,9 @@ static void add_up(const struct scene *scene, const struct tally *tallies, unsig
         }
         fprintf(stderr,
                 "# %s: %u points (and %u missed), every %u of %u instructions; heard of in %.1f "
-                "ms\n",
+                "ms (%u visited again)\n",
                 scene->name, all.points, all.missed, all.stride, all.longest,
-                (double)all.slowest_ns / 1e6);
+                (double)all.slowest_ns / 1e6, all.late);
         CHECK(all.points > 2 && all.points > 4 * all.missed);
 }
 

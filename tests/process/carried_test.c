@@ -447,6 +447,88 @@ API_TEST(a_receiver_does_not_see_later_writes_to_an_isolated_region)
         peer_kill(&peer);
 }
 
+API_TEST(a_copied_region_is_the_receivers_own_and_stays_the_senders)
+{
+        struct peer peer;
+        ptl_port them = start_regions(&peer), reply = new_port();
+        struct ptl_region *r = NULL;
+        char *data;
+
+        OK(ptl_region_new(10000, &r));
+        data = ptl_region_data(r);
+        for (int round = 0; round < 5; round++) { /* into the same memory again and again */
+                strcpy(data, "before");
+                send_region(them, reply, r, PTL_REGION_COPIED);
+                peer_hear(&peer, "before");
+                strcpy(data, "after");
+                peer_say(&peer, "look");
+                peer_hear(&peer, "before");
+                take_empty(reply);
+                CHECK_STR_EQ(data, "after");
+        }
+        ptl_region_free(r);
+        peer_kill(&peer);
+}
+
+enum { ODD = 3 * 4096 - 100, PAGES = 3 * 4096 };
+
+/* returns NAME: fills each region that comes, and what lies behind it in its last page, with 7, and answers
+ * with a region: the same one. */
+PEER(returns)
+{
+        ptl_port p = new_port();
+
+        OK(ptl_name_publish(argv[1], p));
+        for (;;) {
+                struct ptl_message m = {.size = 0};
+                struct ptl_region_item item = {.how = PTL_REGION_ISOLATED};
+                struct ptl_outgoing out = {.regions = &item, .n_regions = 1};
+                char *data;
+
+                OK(ptl_receive(p, &m, PTL_FOREVER));
+                CHECK_EQ(m.n_regions, 1);
+                item.region = m.regions[0].region;
+                data = ptl_region_data(item.region);
+                for (size_t i = ODD; i < PAGES; i++) /* of what was there for others nothing is left */
+                        CHECK_EQ(data[i], 0);
+                fill(data, ODD, 7);
+                memset(data + ODD, 7, PAGES - ODD);
+                if (m.regions[0].how == PTL_REGION_COPIED)
+                        item.how = PTL_REGION_VOLATILE;
+                OK(ptl_reply_message(&m, &out));
+                if (item.how == PTL_REGION_VOLATILE)
+                        ptl_region_free(item.region);
+                ptl_message_release(&m);
+        }
+}
+
+API_TEST(a_region_is_passed_on_as_its_receiver_changed_it)
+{
+        struct ptl_region_item item = {.how = PTL_REGION_ISOLATED};
+        struct ptl_outgoing out = {.regions = &item, .n_regions = 1};
+        struct ptl_message m = {.size = 0};
+        struct peer peer;
+        ptl_port them;
+
+        peer_start(&peer, "returns", "returns", NULL);
+        them = look_up("returns");
+        for (unsigned i = 0; i < 8; i++) {
+                item.how = i % 2 ? PTL_REGION_COPIED : PTL_REGION_ISOLATED;
+                OK(ptl_region_new(ODD, &item.region));
+                fill(ptl_region_data(item.region), ODD, 1);
+                OK(ptl_call_message(them, &out, &m, 0, soon()));
+                CHECK_EQ(m.n_regions, 1);
+                CHECK(is_filled(ptl_region_data(m.regions[0].region), ODD, 7));
+                if (i % 2) {
+                        CHECK(is_filled(ptl_region_data(item.region), ODD, 1));
+                        ptl_region_free(item.region);
+                }
+                ptl_region_free(m.regions[0].region);
+                ptl_message_release(&m);
+        }
+        peer_kill(&peer);
+}
+
 API_TEST(many_regions_travel_and_none_is_left_behind)
 {
         struct peer peer;

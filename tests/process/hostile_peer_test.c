@@ -454,7 +454,7 @@ static uint32_t random_rich(char *body)
         for (uint32_t i = 0; i < r.n_regions; i++)
                 r.regions[i] = (struct ptl_frame_region){.number = (uint32_t)(dice() % 4),
                                                          .fresh = dice() % 2,
-                                                         .how = (uint32_t)(1 + dice() % 2),
+                                                         .how = (uint32_t)(1 + dice() % 3),
                                                          .size = 4096,
                                                          .ticket = dice() % 4};
         ptl_rich_encode(&r, body);
