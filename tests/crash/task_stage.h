@@ -35,9 +35,21 @@ enum { BAR_MS = 10, DEADLINE_MS = 10 * BAR_MS, TRIES = 4, STAGE_MS = 15000 };
 
 struct scene;
 
-/* What the three share. */
+/* What a third task has seen, which some scenes have (task_third.h). */
+struct third_account {
+        _Atomic uint32_t used;       /* messages through rights to its port */
+        _Atomic uint32_t onces;      /* send-once rights to it that died unused */
+        _Atomic uint32_t no_senders; /* times its last sender had gone */
+        _Atomic uint32_t deads;      /* rights of its own that became dead names */
+        _Atomic uint32_t names, links;
+};
+
+/* What all share. */
 struct stage {
         const struct scene *scene;
+        struct third_account third;
+        pid_t third_pid;
+        char third_name[32];
         sem_t victim, survivor, worker; /* whom it wakes */
         uint32_t ask;
         _Atomic uint32_t phase;
@@ -60,6 +72,8 @@ struct play {
         unsigned n_kept;
         uint32_t received, dead_names, onces, onces_expected;
         uint64_t links_made;
+        uint32_t links; /* before the victim came */
+        struct third_account third; /* likewise */
 };
 
 /* One thing to be killed in. Calls that are NULL do nothing. */
@@ -81,6 +95,10 @@ struct scene {
         void (*proof)(struct stage *);    /* victim: that the act was what it is meant to be */
         void (*meanwhile)(struct play *); /* survivor, instead of only waiting inside */
         void (*poke)(struct play *);      /* survivor: what the sleeping act waits for */
+        void (*third)(struct stage *);    /* what a third task does, for all victims */
+        void (*meet)(struct stage *);     /* survivor: finds it */
+        void (*took)(struct play *, ptl_port); /* survivor: a right came, its to release */
+        bool (*settled)(const struct play *);  /* survivor: the third has seen what it must */
 };
 
 static ptl_port to, mine; /* the victim's: a right to the survivor's port, and a port of its own */
@@ -235,6 +253,8 @@ static inline void took_rights(struct play *p, const struct ptl_message *m)
         for (uint32_t i = 0; i < m->n_rights; i++)
                 if (m->rights[i].port == p->port)
                         OK(ptl_right_release(p->port)); /* come home */
+                else if (p->stage->scene->took)
+                        p->stage->scene->took(p, m->rights[i].port);
                 else
                         keep(p, m->rights[i].port);
 }
@@ -296,6 +316,18 @@ static inline void take_some(struct play *p, unsigned n)
         }
 }
 
+/* A part for the victim; @how has all but its bytes. */
+static inline int give(struct play *p, size_t size, ptl_time deadline, const struct ptl_outgoing *how)
+{
+        static unsigned char data[BLOCK];
+        struct ptl_outgoing out = how ? *how : (struct ptl_outgoing){.kind = 0};
+
+        make_part(data, size, 0);
+        out.data = data;
+        out.size = size;
+        return ptl_send_message(p->victim, &out, deadline);
+}
+
 static inline void take_until_ready(struct play *p)
 {
         struct ptl_message m;
@@ -309,7 +341,7 @@ static inline bool is_over(const struct play *p)
 {
         struct ptl_task_statistics s = statistics();
 
-        return s.links == 0 && s.links_made > p->links_made && (!p->victim || p->dead_names == 1) &&
+        return s.links == p->links && s.links_made > p->links_made && (!p->victim || p->dead_names == 1) &&
                p->onces >= p->onces_expected;
 }
 
@@ -336,17 +368,36 @@ static inline void collect(struct play *p)
                 took(p, &m);
 }
 
+/* What the third is to see comes to it while we look at our links, too; and rights of its come with a message
+ * only when it has confirmed them. */
+static inline void wait_for_third(struct play *p)
+{
+        const struct stage *s = p->stage;
+        ptl_time end = soon();
+        struct ptl_message m;
+
+        while (p->received < ptl_load_acquire(&s->done) || status_of(p->port).queued || !s->scene->settled(p)) {
+                int r = ptl_receive(p->set, &m, ptl_after_ms(2));
+
+                CHECK(ptl_now() < end);
+                if (r == PTL_E_TIMEOUT)
+                        continue;
+                OK(r);
+                took(p, &m);
+        }
+}
+
 struct baseline {
         int descriptors, maps;
-        uint32_t names;
-        uint64_t lies;
+        uint32_t names, links;
+        uint64_t lies, link_bytes;
 };
 
 static inline struct baseline measure(void)
 {
         struct ptl_task_statistics s = statistics();
 
-        return (struct baseline){tst_open_fds(false), tst_shared_maps(false), s.names, s.lies};
+        return (struct baseline){tst_open_fds(false), tst_shared_maps(false), s.names, s.links, s.lies, s.link_bytes};
 }
 
 /* Nothing is lost, nothing is left. */
@@ -355,6 +406,8 @@ static inline void settle(struct play *p, const struct baseline *base)
         const struct stage *s = p->stage;
         struct baseline now;
 
+        if (s->scene->settled)
+                wait_for_third(p);
         CHECK(p->received >= ptl_load_acquire(&s->done));
         CHECK(p->received <= ptl_load_acquire(&s->begun));
         CHECK_EQ(p->onces, p->onces_expected);
@@ -367,8 +420,8 @@ static inline void settle(struct play *p, const struct baseline *base)
         check_rights(p->port, PTL_RIGHT_RECEIVE, 0);
         CHECK_EQ(status_of(p->port).queued, 0);
         now = measure();
-        CHECK_EQ(statistics().links, 0);
-        CHECK_EQ(statistics().link_bytes, 0);
+        CHECK_EQ(now.links, base->links);
+        CHECK_EQ(now.link_bytes, base->link_bytes);
         CHECK_EQ(now.names, base->names);
         CHECK_EQ(now.lies, base->lies);
         CHECK_EQ(now.descriptors, base->descriptors);
@@ -381,6 +434,8 @@ static inline void play_one(struct play *p)
         struct baseline base = measure();
 
         p->links_made = statistics().links_made;
+        p->links = base.links;
+        p->third = p->stage->third;
         if (!scene->first) {
                 take_until_ready(p);
                 if (scene->before)
@@ -414,6 +469,8 @@ __attribute__((noreturn)) static inline void be_survivor(struct stage *s)
         OK(ptl_set_add(set, port));
         OK(ptl_set_add(set, notify));
         OK(ptl_name_publish(s->name, port));
+        if (s->scene->meet)
+                s->scene->meet(s);
         for (;;) {
                 struct play p = {.stage = s, .port = port, .notify = notify, .set = set};
 
