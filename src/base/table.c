@@ -4,15 +4,23 @@
 #include <errno.h>
 #include <portolan/outcome.h>
 
+void ptl_table_init_headed(struct ptl_table *table, size_t element_size, uint32_t limit, size_t header_size)
+{
+        *table = (struct ptl_table){.limit = limit,
+                                    .element_size = (uint32_t)element_size,
+                                    .header_size = (uint32_t)header_size,
+                                    .fresh = 1};
+}
+
 void ptl_table_init(struct ptl_table *table, size_t element_size, uint32_t limit)
 {
-        *table = (struct ptl_table){.limit = limit, .element_size = (uint32_t)element_size, .fresh = 1};
+        ptl_table_init_headed(table, element_size, limit, 0);
 }
 
 void ptl_table_fini(struct ptl_table *table)
 {
         for (uint32_t i = 0; i < table->length / PTL_TABLE_CHUNK; i++)
-                free(table->chunks[i]);
+                free(table->chunks[i] - table->header_size);
         free(table->chunks);
         *table = (struct ptl_table){0};
 }
@@ -31,10 +39,10 @@ static bool add_chunk(struct ptl_table *table)
                         return false;
                 table->chunks = chunks;
         }
-        chunk = calloc(PTL_TABLE_CHUNK, table->element_size);
+        chunk = calloc(1, table->header_size + PTL_TABLE_CHUNK * (size_t)table->element_size);
         if (!chunk)
                 return false;
-        table->chunks[n] = chunk;
+        table->chunks[n] = chunk + table->header_size;
         table->length += PTL_TABLE_CHUNK;
         return true;
 }

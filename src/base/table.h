@@ -2,8 +2,9 @@
 /*
  * base/table.h - an array that grows and whose elements never move, with a free list
  *
- * Elements live in chunks of 256 and begin zeroed. Index 0 is never given out, so it can mean none.
- * Callers lock.
+ * Elements live in chunks of 256 and begin zeroed. Index 0 is never given out, so it can mean none. A
+ * chunk may begin with a header of the caller's, zeroed too, right before its first element. Callers
+ * lock.
  */
 #pragma once
 #include "base/cleanup.h"
@@ -21,9 +22,13 @@ struct ptl_table {
         uint32_t free;   /* first free index, 0: none; chained through the elements' first 4 bytes */
         uint32_t fresh;  /* lowest index never given out */
         uint32_t used;
+        uint32_t header_size; /* of each chunk */
 };
 
 void ptl_table_init(struct ptl_table *table, size_t element_size, uint32_t limit);
+
+/* @header_size: of each chunk; keeps the elements' alignment. */
+void ptl_table_init_headed(struct ptl_table *table, size_t element_size, uint32_t limit, size_t header_size);
 void ptl_table_fini(struct ptl_table *table);
 
 /* The element, where the caller knows its size; NULL for 0 and for what does not exist. */
