@@ -13,7 +13,7 @@ void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned 
 {
         if (!(entry->flags & (PTL_ENTRY_CLAIM | PTL_ENTRY_RELEASE))) {
                 entry->pending_next = peer->pending_entries;
-                peer->pending_entries = entry->index;
+                peer->pending_entries = ptl_entry_index(entry);
         }
         entry->flags |= (uint8_t)flag;
         ptl_control_set_pending(peer, true);
@@ -53,8 +53,8 @@ int ptl_control_write(struct ptl_link *link, enum ptl_frame_kind kind, const str
 
 static int write_claim(struct ptl_peer *peer, const struct ptl_entry *e)
 {
-        struct ptl_held *h = ptl_table_at(&peer->claims, ptl_right_index(e->remote));
-        struct ptl_frame_claim body = {.ticket = h->ticket};
+        const struct ptl_claim *c = ptl_table_at(&peer->claims, ptl_right_index(e->remote));
+        struct ptl_frame_claim body = {.ticket = c->ticket};
         struct ptl_frame_head head = {.right = e->remote & ~PTL_RIGHT_CLAIMED};
 
         if (e->flags & PTL_ENTRY_HANDED)

@@ -153,26 +153,26 @@ static int take_rich(struct ptl_queued *q, const struct arrival *a, bool in_plac
 }
 
 /* 0; PTL_E_QUOTA: it is queued, and its sender has reached a limit with it. */
-static int hand_over(struct ptl_grant *g, struct ptl_queued *q, struct ptl_want *want)
+static int hand_over(uint32_t right, struct ptl_grant *g, struct ptl_queued *q, struct ptl_want *want)
 {
         struct ptl_receiver *r = g->receiver;
         bool reached = false;
 
         if (is_wanted(want, r) && !q->unsettled) {
                 if (g->kind == PTL_GRANT_SEND)
-                        ptl_grant_taken(g, q->units);
+                        ptl_grant_took(q->peer, right, g, 1, q->units);
                 r->received++;
                 want->got = q;
                 want->from = r;
         } else {
-                q->grant = g->kind == PTL_GRANT_SEND ? ptl_grant_right(g) : 0;
+                q->grant = g->kind == PTL_GRANT_SEND ? right : 0;
                 q->serial = g->serial;
                 if (PTL_UNLIKELY(q->unsettled))
-                        ptl_redeem_queued(g->peer->space, q, r->name);
+                        ptl_redeem_queued(q->peer->space, q, r->name);
                 reached = ptl_quota_enqueue(q);
-                ptl_receiver_put(g->peer->space, r, q);
+                ptl_receiver_put(q->peer->space, r, q);
         }
-        return reached && !g->peer->lenient ? PTL_E_QUOTA : 0;
+        return reached && !q->peer->lenient ? PTL_E_QUOTA : 0;
 }
 
 /* A message nobody can have: its port is dead, or memory is short. Its rights are given back. */
@@ -195,14 +195,14 @@ static int destroy(struct ptl_peer *peer, struct arrival *a)
 }
 
 /* A message that was destroyed here takes no room of the window, and ends the wait for a reply. */
-static void account_lost(struct ptl_grant *g, uint32_t units)
+static void account_lost(struct ptl_peer *peer, uint32_t right, struct ptl_grant *g, uint32_t units)
 {
         if (!g->receiver)
                 return;
         if (g->kind == PTL_GRANT_SEND)
-                ptl_grant_taken(g, units);
+                ptl_grant_took(peer, right, g, 1, units);
         else
-                ptl_notify(g->peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
+                ptl_notify(peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
 }
 
 static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *want)
@@ -214,7 +214,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         bool in_place, kept = false;
         int r = 0;
 
-        if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(g)) ||
+        if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(peer, head->right, g)) ||
                          ptl_message_is_odd(head->aux, head->token))) {
                 dismiss(peer, a);
                 return lie(peer);
@@ -236,12 +236,12 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                         peer->space->counters.destroyed++;
                         r = r == PTL_E_MALFORMED ? lie(peer) : 0;
                 } else {
-                        r = hand_over(g, q, want);
+                        r = hand_over(head->right, g, q, want);
                         kept = true;
                 }
         }
         if (PTL_UNLIKELY(!kept))
-                account_lost(g, units);
+                account_lost(peer, head->right, g, units);
         if (g->kind == PTL_GRANT_ONCE)
                 ptl_grant_free(g);
         return r;
@@ -305,11 +305,9 @@ static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
 /* A right that is dead keeps its name; what the peer keeps for it is given back by another entry. */
 static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
 {
-        struct ptl_held *h =
-                ptl_table_at(ptl_right_is_claimed(e->remote) ? &peer->claims : &peer->held,
-                             ptl_right_index(e->remote));
-
-        h->name = PTL_NULL;
+        *ptl_held_name(peer, e->remote) = PTL_NULL;
+        if (ptl_right_is_claimed(e->remote))
+                ptl_claim_hide(peer, e->remote);
         e->flags &= (uint8_t)~PTL_ENTRY_HANDED;
         e->released++;
         ptl_control_release(peer, e);
@@ -362,8 +360,7 @@ static int window(struct ptl_peer *peer, const struct ptl_frame *f)
         if (e && f->kind == PTL_FRAME_CONFIRM) /* E6: the word was set back before this was written */
                 e->flags &= (uint8_t)~(PTL_ENTRY_UNCONFIRMED | PTL_ENTRY_HANDED);
         if (e && (e->rights | e->under_way) & PTL_RIGHT_SEND && !(e->flags & PTL_ENTRY_HANDED)) {
-                e->limit_messages = body.limit_messages;
-                e->limit_units = body.limit_units;
+                ptl_entry_set_window(e, body.limit_messages, body.limit_units);
                 peer->space->room(peer->space);
         }
         if (f->kind == PTL_FRAME_CONFIRM && peer->handoff)
@@ -393,7 +390,7 @@ static bool give_plain(struct ptl_peer *peer, const struct ptl_frame *f, struct 
         if (!g || !is_wanted(want, g->receiver) ||
             !ptl_plain_give(peer, g, &p, f->position, want->in_place, want->fill))
                 return false;
-        ptl_plain_count(g, f->length);
+        ptl_plain_count(peer, f->head.right, g, f->length);
         return want->filled = true;
 }
 
@@ -465,7 +462,7 @@ size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
         struct ptl_ring_reader *rx = &peer->link.rx;
         struct ptl_grant *g, *last = NULL;
         struct ptl_ring_plain p;
-        uint32_t units = 0;
+        uint32_t right = 0, units = 0;
         size_t n = 0;
 
         for (; n < max && !ptl_trace_is_on() && ptl_ring_peek_plain(rx, &p); n++) {
@@ -475,12 +472,12 @@ size_t ptl_deliver_run(struct ptl_peer *peer, struct ptl_receiver *receiver,
                         break;
                 ptl_ring_advance_plain(rx, &p);
                 ptl_grant_arrived(g, ptl_units(p.length));
-                g->taken += last != NULL; /* all but the first, which is counted and shown below */
                 units += ptl_units(p.length);
+                right = ptl_plain_right(&p);
                 last = g;
         }
         if (last)
-                ptl_grant_taken(last, units);
+                ptl_grant_took(peer, right, last, (uint32_t)n, units);
         peer->link.frames_received += n;
         return n;
 }

@@ -28,30 +28,80 @@ static bool reserve_taken(struct ptl_peer *peer, uint32_t index, bool claimed)
         return true;
 }
 
+/* An id for its chunk, by which the lists of receivers lead to it. */
+static bool register_chunk(struct ptl_peer *peer, struct ptl_grant_chunk *chunk, uint32_t first)
+{
+        struct ptl_table *all = &peer->space->grant_chunks;
+        uint32_t id = ptl_table_take(all);
+        struct ptl_grant **grants = ptl_table_at(all, id);
+
+        if (!grants)
+                return false;
+        *grants = (struct ptl_grant *)(void *)(chunk + 1);
+        *chunk = (struct ptl_grant_chunk){.peer = peer, .first = first, .id = id};
+        return true;
+}
+
+struct ptl_grant *ptl_grant_place(struct ptl_peer *peer, uint32_t index, bool claimed)
+{
+        struct ptl_grant *g = ptl_table_at(claimed ? &peer->claimed : &peer->granted, index);
+        struct ptl_grant_chunk *chunk;
+
+        if (!g)
+                return NULL;
+        g->place = (uint8_t)(index % PTL_TABLE_CHUNK);
+        chunk = ptl_grant_chunk(g);
+        if (PTL_LIKELY(chunk->id) ||
+            register_chunk(peer, chunk, (index - g->place) | (claimed ? PTL_RIGHT_CLAIMED : 0)))
+                return g;
+        return NULL;
+}
+
+static void forget_chunks(struct ptl_peer *peer, const struct ptl_table *table)
+{
+        for (uint32_t i = 0; i < table->length; i += PTL_TABLE_CHUNK) {
+                const struct ptl_grant_chunk *chunk =
+                        ptl_grant_chunk((struct ptl_grant *)(void *)table->chunks[i / PTL_TABLE_CHUNK]);
+
+                if (chunk->id)
+                        ptl_table_give(&peer->space->grant_chunks, chunk->id);
+        }
+}
+
+void ptl_grants_fini(struct ptl_peer *peer)
+{
+        forget_chunks(peer, &peer->granted);
+        forget_chunks(peer, &peer->claimed);
+        ptl_table_fini(&peer->granted);
+        ptl_table_fini(&peer->claimed);
+}
+
 static struct ptl_grant *find_send(struct ptl_peer *peer, const struct ptl_receiver *receiver)
 {
-        for (struct ptl_grant *g = receiver->grants; g; g = g->next)
-                if (g->peer == peer && g->kind == PTL_GRANT_SEND && !ptl_right_is_claimed(g->number))
+        struct ptl_space *space = peer->space;
+
+        for (struct ptl_grant *g = ptl_grant_at(space, receiver->grants); g; g = ptl_grant_at(space, g->next))
+                if (g->kind == PTL_GRANT_SEND && ptl_grant_peer(g) == peer &&
+                    !ptl_right_is_claimed(ptl_grant_index(g)))
                         return g;
         return NULL;
 }
 
-static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
-                  struct ptl_receiver *receiver, enum ptl_grant_kind kind)
+/* Its messages are counted from zero, for a holder that starts at zero too. */
+static void start(struct ptl_peer *peer, struct ptl_grant *g, struct ptl_receiver *receiver, enum ptl_grant_kind kind)
 {
-        g->number = number;
         g->kind = (uint8_t)kind;
         g->marks = 0;
         g->references = 1;
         g->serial++;
-        g->arrived = g->arrived_units = g->taken = g->taken_units = g->fenced = 0;
+        g->arrived = g->arrived_units = 0;
         g->limit_messages = receiver ? receiver->limit_messages : 0;
         g->limit_units = receiver ? receiver->limit_units : 0;
-        g->peer = peer;
         g->receiver = NULL;
+        ptl_taken_store(&peer->link, ptl_grant_index(g), (struct ptl_taken){0});
         if (!receiver)
                 return;
-        ptl_grant_attach(g, receiver);
+        ptl_grant_attach(peer->space, g, receiver);
         if (kind == PTL_GRANT_SEND)
                 ptl_senders_add(peer->space, receiver);
 }
@@ -59,15 +109,14 @@ static void start(struct ptl_grant *g, struct ptl_peer *peer, uint32_t number,
 static struct ptl_grant *grant_new(struct ptl_peer *peer, struct ptl_receiver *receiver)
 {
         uint32_t index = ptl_table_take(&peer->granted);
-        struct ptl_grant *g = ptl_table_at(&peer->granted, index);
+        struct ptl_grant *g = index ? ptl_grant_place(peer, index, false) : NULL;
 
-        if (!g)
-                return NULL;
-        if (!reserve_taken(peer, index, false)) {
-                ptl_table_give(&peer->granted, index);
+        if (!g || !reserve_taken(peer, index, false)) {
+                if (index)
+                        ptl_table_give(&peer->granted, index);
                 return NULL;
         }
-        start(g, peer, index, receiver, PTL_GRANT_SEND);
+        start(peer, g, receiver, PTL_GRANT_SEND);
         return g;
 }
 
@@ -78,8 +127,8 @@ void ptl_grant_drop_spare(struct ptl_peer *peer)
         if (!g)
                 return;
         peer->spare = NULL;
-        ptl_grant_detach(g);
-        ptl_table_give(&peer->granted, g->number);
+        ptl_grant_detach(peer->space, g);
+        ptl_table_give(&peer->granted, ptl_grant_index(g));
 }
 
 struct ptl_grant *ptl_grant_fresh_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
@@ -89,13 +138,14 @@ struct ptl_grant *ptl_grant_fresh_once(struct ptl_peer *peer, struct ptl_receive
 
         ptl_grant_drop_spare(peer);
         index = ptl_table_take(&peer->granted);
-        g = ptl_table_at(&peer->granted, index);
-        if (PTL_UNLIKELY(!g))
+        g = index ? ptl_grant_place(peer, index, false) : NULL;
+        if (PTL_UNLIKELY(!g)) {
+                if (index)
+                        ptl_table_give(&peer->granted, index);
                 return NULL;
-        g->number = index;
+        }
         g->marks = 0;
-        g->peer = peer;
-        ptl_grant_attach(g, receiver);
+        ptl_grant_attach(peer->space, g, receiver);
         return g;
 }
 
@@ -107,11 +157,7 @@ uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver)
                 g->references++;
                 return ptl_grant_right(g);
         }
-        g = grant_new(peer, receiver);
-        if (!g)
-                return 0;
-        ptl_grant_show_taken(g);
-        return ptl_grant_right(g);
+        return ptl_grant_number(grant_new(peer, receiver));
 }
 
 /* Too many rights, or too much left behind by rights that were given back: the limit's number, or 0. */
@@ -135,7 +181,9 @@ static int claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *rec
                 receiver = NULL;
         if (!ptl_right_is_granted(right) || !ptl_table_ensure(&peer->claimed, index))
                 return PTL_E_MALFORMED;
-        g = ptl_table_at(&peer->claimed, index);
+        g = ptl_grant_place(peer, index, true);
+        if (!g)
+                return PTL_E_MALFORMED;
         /* One that was given back may still stand on the list of what is to be told. */
         pending = g->marks;
         if ((g->kind != PTL_GRANT_FREE && !(pending && g->references == 0)) ||
@@ -144,10 +192,9 @@ static int claim(struct ptl_peer *peer, uint32_t right, struct ptl_receiver *rec
         if (g->kind == PTL_GRANT_FREE) /* else it still counts */
                 ptl_quota_charge(peer, PTL_QUOTA_RIGHTS, 1);
         g->generation = (uint16_t)ptl_right_generation(right);
-        start(g, peer, index | PTL_RIGHT_CLAIMED, receiver, kind);
+        start(peer, g, receiver, kind);
         g->limit_units = receiver ? g->limit_units : refused; /* ptl_grant_refused() */
         g->marks = pending ? PTL_MARK_WINDOW : 0; /* harmless beside what is marked next */
-        ptl_grant_show_taken(g);
         ptl_grant_mark(g, receiver ? PTL_MARK_CONFIRM : PTL_MARK_DEAD);
         *ret_grant = g;
         return 0;
@@ -184,16 +231,19 @@ int ptl_grant_park(struct ptl_peer *peer, uint32_t right)
 void ptl_grant_unpark(struct ptl_grant *g)
 {
         g->kind = PTL_GRANT_FREE;
-        ptl_quota_give(g->peer, PTL_QUOTA_RIGHTS, 1); /* claimed anew at once */
+        ptl_quota_give(ptl_grant_peer(g), PTL_QUOTA_RIGHTS, 1); /* claimed anew at once */
 }
 
 uint32_t ptl_grant_same(const struct ptl_grant *grant)
 {
         const unsigned unanswered = PTL_MARK_CONFIRM | PTL_MARK_SAME; /* redeemed: the peer keeps it from use */
+        const struct ptl_peer *peer = ptl_grant_peer(grant);
+        const struct ptl_space *space = peer->space;
         uint32_t merged = 0;
 
-        for (const struct ptl_grant *g = grant->receiver ? grant->receiver->grants : NULL; g; g = g->next) {
-                if (g == grant || g->peer != grant->peer || g->kind != PTL_GRANT_SEND || !g->references ||
+        for (const struct ptl_grant *g = ptl_grant_at(space, grant->receiver ? grant->receiver->grants : 0); g;
+             g = ptl_grant_at(space, g->next)) {
+                if (g == grant || ptl_grant_peer(g) != peer || g->kind != PTL_GRANT_SEND || !g->references ||
                     (g->marks & unanswered) == unanswered)
                         continue;
                 if (!(g->marks & PTL_MARK_MERGED))
@@ -203,19 +253,22 @@ uint32_t ptl_grant_same(const struct ptl_grant *grant)
         return merged;
 }
 
-void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(g); }
+void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(ptl_grant_peer(g)->space, g); }
 
 /* What is queued still is no window's any more: from now on the peer has it in all. Another serial, so that
  * it is known for that when it is taken. */
 static void leave_orphans(struct ptl_grant *g)
 {
+        struct ptl_peer *peer = ptl_grant_peer(g);
+        struct ptl_taken taken;
         uint64_t cost;
 
         if (g->kind != PTL_GRANT_SEND || !g->receiver)
                 return;
-        cost = ptl_orphan_cost(g->arrived - g->taken, g->arrived_units - g->taken_units);
-        g->peer->orphans += cost;
-        ptl_quota_charge(g->peer, PTL_QUOTA_ORPHANS, cost * 64);
+        taken = ptl_taken_load(&peer->link, ptl_grant_index(g));
+        cost = ptl_orphan_cost(g->arrived - taken.messages, g->arrived_units - taken.units);
+        peer->orphans += cost;
+        ptl_quota_charge(peer, PTL_QUOTA_ORPHANS, cost * 64);
         g->serial++;
 }
 
@@ -224,13 +277,13 @@ void ptl_grant_revoke(struct ptl_grant *g)
         if (--g->references)
                 return;
         if (g->kind == PTL_GRANT_SEND && g->receiver)
-                ptl_senders_undo(g->peer->space, g->receiver);
+                ptl_senders_undo(ptl_grant_peer(g)->space, g->receiver);
         ptl_grant_free(g);
 }
 
 void ptl_grant_release(struct ptl_grant *g, uint32_t count)
 {
-        struct ptl_space *space = g->peer->space;
+        struct ptl_space *space = ptl_grant_peer(g)->space;
         struct ptl_receiver *r = g->receiver;
         bool was_send = g->kind == PTL_GRANT_SEND;
 
@@ -249,13 +302,14 @@ void ptl_grant_release(struct ptl_grant *g, uint32_t count)
 
 void ptl_grant_mark(struct ptl_grant *g, unsigned mark)
 {
-        struct ptl_peer *peer = g->peer;
+        struct ptl_peer *peer = ptl_grant_peer(g);
+        uint32_t index = ptl_grant_index(g);
 
         if (!(g->marks & ~PTL_MARK_MERGED)) {
-                uint32_t *head = &peer->pending_grants[ptl_right_is_claimed(g->number)];
+                uint32_t *head = &peer->pending_grants[ptl_right_is_claimed(index)];
 
                 g->pending_next = *head;
-                *head = ptl_right_index(g->number);
+                *head = ptl_right_index(index);
         }
         g->marks |= (uint8_t)mark;
         ptl_control_set_pending(peer, true);

@@ -4,77 +4,120 @@
 #include "port/peer.h"
 #include "port/receiver.h"
 
-static inline void ptl_grant_attach(struct ptl_grant *g, struct ptl_receiver *receiver)
+/* What the program has dequeued of the messages that came through a right. */
+struct ptl_taken {
+        uint32_t messages, units;
+};
+
+/* Its word in our outbox, for a number with or without its generation: the two tables lie side by side. */
+static inline _Atomic uint64_t *ptl_taken_word(const struct ptl_link *link, uint32_t right)
 {
-        g->receiver = receiver;
-        g->next = receiver->grants;
-        g->prev = &receiver->grants;
-        if (g->next)
-                g->next->prev = &g->next;
-        receiver->grants = g;
+        _Static_assert(PTL_OUTBOX_CLAIMED == PTL_OUTBOX_TAKEN + PTL_RIGHT_CLAIMED * sizeof(uint64_t), "layout");
+        return ptl_outbox_taken(&link->mine, false) + (right & (PTL_RIGHT_CLAIMED | PTL_RIGHT_INDEX_MAX));
 }
 
-static inline void ptl_grant_detach(struct ptl_grant *g)
+/* These two are all that reads and writes the word here. Of a send-once right there is none. */
+static inline struct ptl_taken ptl_taken_load(const struct ptl_link *link, uint32_t right)
 {
+        uint64_t word = ptl_load_relaxed(ptl_taken_word(link, right)); /* relaxed: we alone store it */
+
+        return (struct ptl_taken){(uint32_t)word, (uint32_t)(word >> 32)};
+}
+
+static inline void ptl_taken_store(const struct ptl_link *link, uint32_t right, struct ptl_taken taken)
+{
+        /* E6 (rights.md): what was taken is taken before the sender counts it so */
+        ptl_store_release(ptl_taken_word(link, right), (uint64_t)taken.units << 32 | taken.messages);
+}
+
+/* A grant in the lists of receivers: its chunk's id and its place. */
+static inline uint32_t ptl_grant_id(const struct ptl_grant *g)
+{
+        return ptl_grant_chunk(g)->id * PTL_TABLE_CHUNK + g->place;
+}
+
+static inline struct ptl_grant *ptl_grant_at(const struct ptl_space *space, uint32_t id)
+{
+        struct ptl_grant **first = ptl_table_at(&space->grant_chunks, id / PTL_TABLE_CHUNK);
+
+        return first ? *first + id % PTL_TABLE_CHUNK : NULL;
+}
+
+static inline void ptl_grant_attach(struct ptl_space *space, struct ptl_grant *g, struct ptl_receiver *receiver)
+{
+        struct ptl_grant *next = ptl_grant_at(space, receiver->grants);
+        uint32_t id = ptl_grant_id(g);
+
+        g->receiver = receiver;
+        g->next = receiver->grants;
+        g->previous = 0;
+        if (next)
+                next->previous = id;
+        receiver->grants = id;
+}
+
+static inline void ptl_grant_detach(struct ptl_space *space, struct ptl_grant *g)
+{
+        struct ptl_grant *next, *previous;
+
         if (!g->receiver)
                 return;
-        *g->prev = g->next;
-        if (g->next)
-                g->next->prev = g->prev;
+        next = ptl_grant_at(space, g->next);
+        previous = ptl_grant_at(space, g->previous);
+        if (next)
+                next->previous = g->previous;
+        if (previous)
+                previous->next = g->next;
+        else
+                g->receiver->grants = g->next;
         g->receiver = NULL;
 }
 
-/* Starts the count of what was taken at zero, for a holder that starts at zero too. */
-static inline void ptl_grant_show_taken(const struct ptl_grant *g)
-{
-        bool claimed = ptl_right_is_claimed(g->number);
-        _Atomic uint64_t *word =
-                ptl_outbox_taken(&g->peer->link.mine, claimed) + ptl_right_index(g->number);
-
-        /* E6 (rights.md): what was taken is taken before the sender counts it so */
-        ptl_store_release(word, (uint64_t)g->taken_units << 32 | g->taken);
-}
-
-/* A send-once right to @receiver; NULL: the table is full. It has no window: nothing is counted. */
-PTL_ALWAYS_INLINE struct ptl_grant *ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver)
+/* A send-once right to @receiver: its number; 0: the table is full. It has no window: nothing is counted. */
+PTL_ALWAYS_INLINE uint32_t ptl_grant_once(struct ptl_peer *peer, struct ptl_receiver *receiver,
+                                          struct ptl_grant **ret_grant)
 {
         struct ptl_grant *g = peer->spare;
+        uint32_t right = peer->spare_right;
 
         if (PTL_LIKELY(g && g->receiver == receiver))
                 peer->spare = NULL;
         else if (!(g = ptl_grant_fresh_once(peer, receiver)))
-                return NULL;
+                return 0;
+        else
+                right = ptl_grant_right(g);
         g->kind = PTL_GRANT_ONCE;
         g->references = 1;
         g->serial++;
-        return g;
+        *ret_grant = g;
+        return right;
 }
 
 /* Ends a grant: the index is free, what still arrives through it is destroyed. */
 static inline void ptl_grant_free(struct ptl_grant *g)
 {
-        bool claimed = ptl_right_is_claimed(g->number);
+        struct ptl_peer *peer = ptl_grant_peer(g);
+        uint32_t index = ptl_grant_index(g);
 
-        ptl_grant_detach(g);
+        ptl_grant_detach(peer->space, g);
         if (PTL_UNLIKELY(g->marks)) {
                 /* On the list of things to tell: freed when that list comes to it. */
                 g->references = 0;
                 return;
         }
         g->kind = PTL_GRANT_FREE;
-        if (PTL_UNLIKELY(claimed)) { /* the holder chooses when this index is used again */
-                ptl_quota_give(g->peer, PTL_QUOTA_RIGHTS, 1);
+        if (PTL_UNLIKELY(ptl_right_is_claimed(index))) { /* the holder chooses when this one is used again */
+                ptl_quota_give(peer, PTL_QUOTA_RIGHTS, 1);
                 return;
         }
         g->generation++;
-        ptl_table_give(&g->peer->granted, ptl_right_index(g->number));
+        ptl_table_give(&peer->granted, index);
 }
 
-/* The answer to a call came through @g, which is used up: kept for the next call on that port. */
-static inline void ptl_grant_answered(struct ptl_grant *g)
+/* The answer to a call came through @g, whose number is @right, and which is used up: kept for the next call on that
+ * port. */
+static inline void ptl_grant_answered(struct ptl_peer *peer, struct ptl_grant *g, uint32_t right)
 {
-        struct ptl_peer *peer = g->peer;
-
         if (PTL_UNLIKELY(g->marks || peer->spare)) {
                 ptl_grant_free(g);
                 return;
@@ -82,25 +125,31 @@ static inline void ptl_grant_answered(struct ptl_grant *g)
         g->kind = PTL_GRANT_FREE;
         g->generation++;
         peer->spare = g;
+        peer->spare_right = right + (1u << PTL_RIGHT_GENERATION_SHIFT); /* modulo 2^32, as generations count */
 }
 
-/* The program has dequeued a message of @units that came through it. */
-static inline void ptl_grant_taken(struct ptl_grant *g, uint32_t units)
+/* Of a window of @limit messages: about a quarter, a power of two. */
+static inline uint32_t ptl_window_quarter(uint32_t limit)
 {
-        struct ptl_link *link = &g->peer->link;
+        return 1u << (31 - __builtin_clz(limit / 4 | 1));
+}
+
+/* The program has dequeued @messages of @units in all that came through @g, whose number is @right. */
+static inline void ptl_grant_took(struct ptl_peer *peer, uint32_t right, const struct ptl_grant *g, uint32_t messages,
+                                  uint32_t units)
+{
+        struct ptl_link *link = &peer->link;
+        struct ptl_taken then, now;
 
         if (PTL_UNLIKELY(!link->peer.base))
                 return;
-        g->taken++;
-        g->taken_units += units;
-        ptl_grant_show_taken(g);
+        then = ptl_taken_load(link, right);
+        now = (struct ptl_taken){then.messages + messages, then.units + units};
+        ptl_taken_store(link, right, now);
         /* A sender that sleeps for the window is not missed once in a quarter of it, which leaves it
          * room enough; and mostly not in between either. */
-        if (g->taken - g->fenced >= g->limit_messages / 4 || g->taken == g->arrived) {
-                g->fenced = g->taken;
+        if ((then.messages ^ now.messages) >= ptl_window_quarter(g->limit_messages) || now.messages == g->arrived)
                 ptl_fence_seq_cst(); /* E3 */
-        }
         if (PTL_UNLIKELY(ptl_bell_room_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
                 ptl_link_ring(link);
 }
-

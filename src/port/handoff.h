@@ -48,13 +48,23 @@ void ptl_given_commit(struct ptl_peer *grantee, struct ptl_giving *giving);
 
 /* --- the port's task's side --- */
 
-/* A right that a task gave on and nobody has asked for yet. It stands in its port's list of grants. */
+enum ptl_ticket_state {
+        PTL_TICKET_FREE,
+        PTL_TICKET_OPEN,    /* given on, and not claimed yet */
+        PTL_TICKET_SETTLED, /* no longer, and its granter is not told yet */
+};
+
+/* A right that a task gave on and nobody has asked for yet. It stands in its port's list. */
 struct ptl_ticket {
-        struct ptl_grant grant; /* number: its index; kind: FREE, TICKET, SETTLED */
-        uint64_t ticket;
-        struct ptl_task_id grantee;
+        uint32_t index; /* the low part of `ticket` */
+        uint8_t state;   /* enum ptl_ticket_state */
         uint8_t carries; /* enum ptl_grant_kind */
         bool asked;      /* the granter is dead; the grantee was asked */
+        uint32_t settled_next;
+        uint64_t ticket;
+        struct ptl_task_id grantee;
+        struct ptl_receiver *receiver; /* NULL: the port is dead */
+        struct ptl_ticket *next, **previous; /* of the receiver's tickets */
 };
 
 /* A task that has given rights to our ports on, over one link. */
@@ -167,6 +177,9 @@ ptl_time ptl_redeem_due(const struct ptl_space *space);
 
 /* All that @granter has written by now was read, or it is dead: claims of its grants that are parked are judged. */
 void ptl_tickets_look_again(struct ptl_space *space, struct ptl_task_id granter);
+
+/* The port dies: who asks for one of these is told then. */
+void ptl_tickets_port_died(struct ptl_receiver *receiver);
 
 /* This task leaves: all its links are gone. */
 void ptl_tickets_drop(struct ptl_space *space);

@@ -20,10 +20,11 @@ int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity 
                 free(peer);
                 return r;
         }
-        ptl_table_init(&peer->granted, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX);
-        ptl_table_init(&peer->claimed, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX);
-        ptl_table_init(&peer->held, sizeof(struct ptl_held), PTL_RIGHT_INDEX_MAX);
-        ptl_table_init(&peer->claims, sizeof(struct ptl_held), PTL_RIGHT_INDEX_MAX);
+        ptl_table_init_headed(&peer->granted, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX,
+                              sizeof(struct ptl_grant_chunk));
+        ptl_table_init_headed(&peer->claimed, sizeof(struct ptl_grant), PTL_RIGHT_INDEX_MAX,
+                              sizeof(struct ptl_grant_chunk));
+        ptl_held_init(peer);
         *ret_peer = peer;
         return 0;
 }
@@ -34,10 +35,8 @@ void ptl_peer_free(struct ptl_peer *peer)
         ptl_handoff_free(peer);
         ptl_quota_close(peer);
         ptl_link_fini(&peer->link);
-        ptl_table_fini(&peer->granted);
-        ptl_table_fini(&peer->claimed);
-        ptl_table_fini(&peer->held);
-        ptl_table_fini(&peer->claims);
+        ptl_grants_fini(peer);
+        ptl_held_fini(peer);
         free(peer);
 }
 
@@ -53,15 +52,16 @@ static void release_granted(struct ptl_table *table)
         }
 }
 
-static void kill_held(struct ptl_peer *peer, struct ptl_table *table)
+/* Those of one table: the holder chose their index (PTL_RIGHT_CLAIMED), or the peer did (0). */
+static void kill_held(struct ptl_peer *peer, const struct ptl_table *table, uint32_t claimed)
 {
         for (uint32_t i = 1; i < table->length; i++) {
-                struct ptl_held *h = ptl_table_at(table, i);
-                struct ptl_entry *e = ptl_space_hidden(peer->space, h->name);
+                ptl_port *name = ptl_held_name(peer, i | claimed);
+                struct ptl_entry *e = ptl_space_hidden(peer->space, *name);
 
                 if (!e || e->peer != peer)
                         continue;
-                h->name = PTL_NULL;
+                *name = PTL_NULL;
                 e->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
                 e->peer = NULL;
                 if (e->rights)
@@ -102,8 +102,8 @@ void ptl_peer_died(struct ptl_peer *peer)
         ptl_grant_drop_spare(peer);
         release_granted(&peer->granted);
         release_granted(&peer->claimed);
-        kill_held(peer, &peer->held);
-        kill_held(peer, &peer->claims);
+        kill_held(peer, &peer->held, 0);
+        kill_held(peer, &peer->claims, PTL_RIGHT_CLAIMED);
         peer->space->counters.links_dead++;
         ptl_peer_unref(peer);
 }

@@ -7,6 +7,7 @@
  * not in our table is refused, so there is nothing a peer could forge.
  */
 #pragma once
+#include "base/chains.h"
 #include "base/table.h"
 #include "link/link.h"
 #include "port/space.h"
@@ -16,9 +17,7 @@ enum ptl_grant_kind {
         PTL_GRANT_FREE,
         PTL_GRANT_SEND,
         PTL_GRANT_ONCE,
-        PTL_GRANT_PARKED,  /* claimed, and the grant was not read yet (port/handoff.h) */
-        PTL_GRANT_TICKET,  /* given on, and not claimed yet: of a granter's tickets */
-        PTL_GRANT_SETTLED, /* no longer, and its granter is not told yet: likewise */
+        PTL_GRANT_PARKED, /* claimed, and the grant was not read yet (port/handoff.h) */
 };
 
 /* What is still to be written to the peer about a grant. */
@@ -30,29 +29,56 @@ enum ptl_grant_marks {
         PTL_MARK_MERGED = 16, /* nothing to be written: that was said, and the peer is likely to give this one back */
 };
 
-/* A right to a port of ours that the peer holds. */
+/*
+ * A right to a port of ours that the peer holds. Whose, and its number, are known by its place in its chunk.
+ * What of `arrived` the program has dequeued is the right's word in our outbox: ptl_taken_load().
+ */
 struct ptl_grant {
-        uint32_t number; /* its own, without the generation; while free, base/table.h's chain */
+        uint32_t pending_next; /* index, of the chain of grants with marks; while free, base/table.h's chain */
         uint16_t generation;
         uint8_t kind;  /* enum ptl_grant_kind */
         uint8_t marks; /* enum ptl_grant_marks */
         uint32_t references; /* times it was granted; releases give them back */
         uint32_t serial;     /* of its lives */
         uint32_t arrived, arrived_units; /* messages that came through it */
-        uint32_t taken, taken_units;     /* of those, dequeued by the program */
-        uint32_t fenced; /* `taken` when a sender that waits for room was last looked for behind a fence */
-        uint32_t limit_messages, limit_units; /* the widest window the peer was ever told */
-        uint32_t pending_next; /* number, of the chain of grants with marks */
-        struct ptl_receiver *receiver; /* NULL: the port is dead */
-        struct ptl_grant *next, **prev; /* of the receiver's grants */
-        struct ptl_peer *peer;
+        uint32_t limit_units;            /* the widest window the peer was ever told: this ... */
+        uint16_t limit_messages;         /* ... and this */
+        uint8_t place;                   /* in its chunk */
+        struct ptl_receiver *receiver;   /* NULL: the port is dead */
+        uint32_t next, previous;         /* of the receiver's grants: ptl_grant_id(); 0: none */
 };
 
-/* A right to the peer's port that we hold: which name it has. */
-struct ptl_held {
-        uint32_t chain; /* base/table.h, where we choose the index; else the send right given back last, or 0 */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_grant) == 48,
+               "with its word in the outbox a right costs its port's task at most 64 bytes");
+
+/* What a chunk of a link's grants begins with (base/table.h). */
+struct ptl_grant_chunk {
+        struct ptl_peer *peer;
+        uint32_t first; /* number of its first element, without a generation */
+        uint32_t id;    /* in space->grant_chunks; 0: nothing of it was used yet */
+};
+
+enum { PTL_GRANT_CHUNKS_MAX = 1 << 24 }; /* of a task: an id and a place make 32 bits */
+
+/* A send-once right that went with a message: it may be gone when its number is looked for again. */
+struct ptl_minted {
+        struct ptl_grant *grant;
+        struct ptl_peer *peer;
+        uint32_t right;
+};
+
+/* A claim of ours, by the index that we chose. */
+struct ptl_claim {
+        uint32_t chain; /* base/table.h, base/chains.h */
         ptl_port name;
-        uint64_t ticket; /* of a claim; else what was sent through that right: units << 32 | messages */
+        uint64_t ticket; /* that it was looked up by; of one that is redeemed (port/handoff.h): 0 */
+};
+
+/* What was sent through a right that was given back: the last one of its index. */
+struct ptl_given_back {
+        uint32_t chain; /* base/table.h, base/chains.h */
+        uint32_t right;
+        uint32_t sent, sent_units;
 };
 
 struct ptl_handoff;
@@ -76,11 +102,15 @@ struct ptl_peer {
         struct ptl_space *space;
         struct ptl_peer *next; /* all peers of the task */
         uint32_t references;   /* the task's list, entries, queued and held messages */
-        struct ptl_table granted, claimed; /* struct ptl_grant */
+        struct ptl_table granted, claimed; /* struct ptl_grant, chunks headed by struct ptl_grant_chunk */
         struct ptl_grant *spare; /* of `granted`: a reply right used up, still in its port's list; NULL: none */
-        struct ptl_table held;             /* struct ptl_held, index chosen by the peer */
-        struct ptl_table claims;           /* struct ptl_held, index chosen by us */
-        uint32_t claimed_often;            /* claims made: the next one's generation */
+        uint32_t spare_right;    /* the number of its next life */
+        struct ptl_table held;   /* ptl_port: our name of a right, by the index that the peer chose; 0: none */
+        struct ptl_table claims; /* struct ptl_claim, index chosen by us */
+        struct ptl_chains by_ticket; /* of claims: rights that were looked up */
+        uint32_t claimed_often;      /* claims made: the next one's generation */
+        struct ptl_table given_back; /* struct ptl_given_back */
+        struct ptl_chains by_index;  /* of those */
         uint32_t pending_grants[2];        /* heads: granted, claimed */
         uint32_t pending_entries;          /* head */
         uint64_t orphans; /* cost of queued messages whose rights were given back: ptl_orphan_cost() */
@@ -136,11 +166,24 @@ void ptl_peer_died(struct ptl_peer *peer);
  * granted once per port and peer and counted. (ptl_grant_once, _free, _taken: port/grant_inline.h.) */
 uint32_t ptl_grant_send(struct ptl_peer *peer, struct ptl_receiver *receiver);
 
+/* An element in which a right can begin: its chunk is known by an id. @claimed: which table, where it exists. NULL: no
+ * memory. */
+struct ptl_grant *ptl_grant_place(struct ptl_peer *peer, uint32_t index, bool claimed);
+
+/* The chunks are known no more: the link's memory goes. */
+void ptl_grants_fini(struct ptl_peer *peer);
+
 /* A fresh index for a send-once right to @receiver; NULL: the table is full. */
 struct ptl_grant *ptl_grant_fresh_once(struct ptl_peer *peer, struct ptl_receiver *receiver);
 
 /* The spare index is free as any other. */
 void ptl_grant_drop_spare(struct ptl_peer *peer);
+
+/* The same generation? */
+static inline bool ptl_grant_is(const struct ptl_grant *grant, uint32_t right)
+{
+        return (grant->generation & PTL_RIGHT_GENERATION_MASK) == ptl_right_generation(right);
+}
 
 /* The grant a frame names, or NULL. */
 static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t right)
@@ -149,8 +192,7 @@ static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t r
         struct ptl_grant *g =
                 ptl_table_at_sized(claimed ? &peer->claimed : &peer->granted, ptl_right_index(right), sizeof *g);
 
-        if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_FREE ||
-                         (g->generation & PTL_RIGHT_GENERATION_MASK) != ptl_right_generation(right)))
+        if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_FREE || !ptl_grant_is(g, right)))
                 return NULL;
         return g;
 }
@@ -195,9 +237,20 @@ static inline uint32_t ptl_grant_refused(const struct ptl_grant *grant)
 /* Remembers that the peer is to be told. */
 void ptl_grant_mark(struct ptl_grant *grant, unsigned mark);
 
+static inline struct ptl_grant_chunk *ptl_grant_chunk(const struct ptl_grant *grant)
+{
+        return (struct ptl_grant_chunk *)(void *)(uintptr_t)(grant - grant->place) - 1;
+}
+static inline struct ptl_peer *ptl_grant_peer(const struct ptl_grant *grant) { return ptl_grant_chunk(grant)->peer; }
+
+/* Without the generation. */
+static inline uint32_t ptl_grant_index(const struct ptl_grant *grant)
+{
+        return ptl_grant_chunk(grant)->first + grant->place;
+}
 static inline uint32_t ptl_grant_right(const struct ptl_grant *grant)
 {
-        return ptl_right_make(grant->number, grant->generation);
+        return ptl_right_make(ptl_grant_index(grant), grant->generation);
 }
 
 /* ... 0: there is none */
@@ -216,6 +269,13 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
                         uint32_t limit_units);
 /* The last reference to a send right is given back. */
 void ptl_held_remember(struct ptl_peer *peer, const struct ptl_entry *entry);
+/* A claim of @ticket (0: it is not to be found by one): its number, in another generation than the claims before it; 0:
+ * full. */
+uint32_t ptl_claim_take(struct ptl_peer *peer, uint64_t ticket);
+/* It is not found by its ticket any more: its right is given up, or dead. */
+void ptl_claim_hide(struct ptl_peer *peer, uint32_t right);
+void ptl_held_init(struct ptl_peer *peer);
+void ptl_held_fini(struct ptl_peer *peer);
 /* The entry of a right of the peer's, even one that is under way (ptl_space_hidden()), or NULL. */
 struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
 /* (ptl_held_once, _forget: port/held_inline.h.) */

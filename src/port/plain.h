@@ -13,13 +13,16 @@
 /* A message within its window? A reply right has none. One more than the window may come, the message that
  * may be left with the port; and one may be larger than the window of bytes, which with another left behind
  * it makes two. */
-static inline bool ptl_grant_may_arrive(const struct ptl_grant *g)
+static inline bool ptl_grant_may_arrive(const struct ptl_peer *peer, uint32_t right, const struct ptl_grant *g)
 {
-        uint32_t queued = g->arrived - g->taken;
+        struct ptl_taken taken;
+        uint32_t queued;
 
-        return g->kind == PTL_GRANT_ONCE ||
-               (queued <= g->limit_messages &&
-                (queued < 2 || g->arrived_units - g->taken_units <= g->limit_units));
+        if (g->kind == PTL_GRANT_ONCE)
+                return true;
+        taken = ptl_taken_load(&peer->link, right);
+        queued = g->arrived - taken.messages;
+        return queued <= g->limit_messages && (queued < 2 || g->arrived_units - taken.units <= g->limit_units);
 }
 
 static inline void ptl_grant_arrived(struct ptl_grant *g, uint32_t units)
@@ -46,7 +49,7 @@ static inline struct ptl_grant *ptl_plain_grant(struct ptl_peer *peer, const str
 {
         struct ptl_grant *g = ptl_grant_find(peer, ptl_plain_right(p));
 
-        if (PTL_UNLIKELY(!g || !ptl_grant_may_arrive(g) ||
+        if (PTL_UNLIKELY(!g || !ptl_grant_may_arrive(peer, ptl_plain_right(p), g) ||
                          ptl_message_is_odd(ptl_plain_kind(p), ptl_plain_token(p))))
                 return NULL;
         return g;
@@ -128,14 +131,14 @@ static inline bool ptl_plain_give(struct ptl_peer *peer, struct ptl_grant *g, co
 }
 
 /* It has left the ring through @g. */
-static inline void ptl_plain_count(struct ptl_grant *g, uint32_t length)
+static inline void ptl_plain_count(struct ptl_peer *peer, uint32_t right, struct ptl_grant *g, uint32_t length)
 {
         if (PTL_UNLIKELY(g->kind == PTL_GRANT_ONCE)) {
                 ptl_grant_free(g);
                 return;
         }
         ptl_grant_arrived(g, ptl_units(length));
-        ptl_grant_taken(g, ptl_units(length));
+        ptl_grant_took(peer, right, g, 1, ptl_units(length));
 }
 
 static inline void ptl_plain_leave(struct ptl_link *link, const struct ptl_ring_plain *p)
@@ -158,56 +161,56 @@ static inline bool ptl_plain_take(struct ptl_peer *peer, const struct ptl_receiv
         if (PTL_UNLIKELY(!g || g->receiver != receiver ||
                          !ptl_plain_give(peer, g, &p, peer->link.rx.position, in_place, m)))
                 return false;
-        ptl_plain_count(g, p.length);
+        ptl_plain_count(peer, ptl_plain_right(&p), g, p.length);
         ptl_plain_leave(&peer->link, &p);
         if (!ptl_plain_token(&p))
                 ptl_ring_prefetch_ahead(&peer->link.rx);
         return true;
 }
 
-/* The next frame, if it is the plain answer through the send-once right @g. */
-static inline bool ptl_plain_peek_answer(const struct ptl_peer *peer, const struct ptl_grant *g,
-                                         struct ptl_ring_plain *ret)
+/* The next frame, if it is the plain answer through the send-once right that was minted. */
+static inline bool ptl_plain_peek_answer(const struct ptl_minted *minted, struct ptl_ring_plain *ret)
 {
-        return PTL_LIKELY(ptl_ring_peek_plain(&peer->link.rx, ret) && ret->rights == ptl_grant_right(g) &&
-                          g->kind == PTL_GRANT_ONCE && !(ptl_plain_kind(ret) & PTL_KIND_LIBRARY));
+        const struct ptl_grant *g = minted->grant;
+
+        return PTL_LIKELY(ptl_ring_peek_plain(&minted->peer->link.rx, ret) && ret->rights == minted->right &&
+                          g->kind == PTL_GRANT_ONCE && ptl_grant_is(g, minted->right) &&
+                          !(ptl_plain_kind(ret) & PTL_KIND_LIBRARY));
 }
 
 /* It has left the ring, and the right it came through is used up. */
-static inline void ptl_plain_leave_answer(struct ptl_peer *peer, struct ptl_grant *g,
-                                          const struct ptl_ring_plain *p)
+static inline void ptl_plain_leave_answer(const struct ptl_minted *minted, const struct ptl_ring_plain *p)
 {
-        ptl_grant_answered(g);
-        ptl_plain_leave(&peer->link, p);
+        ptl_grant_answered(minted->peer, minted->grant, minted->right);
+        ptl_plain_leave(&minted->peer->link, p);
 }
 
 /**
- * ptl_plain_take_answer - the next frame, if it is the plain answer through the send-once right @g
+ * ptl_plain_take_answer - the next frame, if it is the plain answer through the send-once right @minted
  * @room:     of @to
  * @ret_size: filled on success: the answer's, of which at most @room bytes were copied
  */
-static inline bool ptl_plain_take_answer(struct ptl_peer *peer, struct ptl_grant *g, void *to, size_t room,
-                                         size_t *ret_size)
+static inline bool ptl_plain_take_answer(const struct ptl_minted *minted, void *to, size_t room, size_t *ret_size)
 {
         struct ptl_ring_plain p;
 
-        if (PTL_UNLIKELY(!ptl_plain_peek_answer(peer, g, &p)))
+        if (PTL_UNLIKELY(!ptl_plain_peek_answer(minted, &p)))
                 return false;
         ptl_copy_small(to, p.body, p.length < room ? p.length : room);
         *ret_size = p.length;
-        ptl_plain_leave_answer(peer, g, &p);
+        ptl_plain_leave_answer(minted, &p);
         return true;
 }
 
 /* The same as a message. */
-static inline bool ptl_plain_take_answer_message(struct ptl_peer *peer, struct ptl_grant *g, bool in_place,
-                                                 struct ptl_message *m)
+static inline bool ptl_plain_take_answer_message(const struct ptl_minted *minted, bool in_place, struct ptl_message *m)
 {
+        struct ptl_peer *peer = minted->peer;
         struct ptl_ring_plain p;
 
-        if (PTL_UNLIKELY(!ptl_plain_peek_answer(peer, g, &p) ||
-                         !ptl_plain_give(peer, g, &p, peer->link.rx.position, in_place, m)))
+        if (PTL_UNLIKELY(!ptl_plain_peek_answer(minted, &p) ||
+                         !ptl_plain_give(peer, minted->grant, &p, peer->link.rx.position, in_place, m)))
                 return false;
-        ptl_plain_leave_answer(peer, g, &p);
+        ptl_plain_leave_answer(minted, &p);
         return true;
 }

@@ -29,7 +29,7 @@ struct ptl_quota_state {
         struct ptl_limits limits;
         struct ptl_account all;
         struct ptl_account *accounts; /* the others */
-        uint64_t reserved; /* space.h says why */
+        uint64_t reserved; /* task/task.h says why */
         uint32_t own_uid;
         struct ptl_peer *restrained; /* those that are held back, chained */
         uint32_t n_refusals;

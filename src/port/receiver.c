@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/receiver.c - see receiver.h: queues and sets */
 #include "port/receiver.h"
+#include "port/handoff.h"
 #include "port/request.h"
 #include "port/senders.h"
 #include <string.h>
@@ -85,7 +86,7 @@ void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *r, uin
                 r->limit_units = ptl_limit_units(limit_bytes);
                 ptl_receiver_entry(space, r)->limit_bytes = limit_bytes;
         }
-        for (struct ptl_grant *g = r->grants; g; g = g->next) {
+        for (struct ptl_grant *g = ptl_grant_at(space, r->grants); g; g = ptl_grant_at(space, g->next)) {
                 if (g->kind != PTL_GRANT_SEND)
                         continue;
                 if (g->limit_messages < r->limit_messages)
@@ -93,7 +94,7 @@ void ptl_receiver_set_limit(struct ptl_space *space, struct ptl_receiver *r, uin
                 if (g->limit_units < r->limit_units)
                         g->limit_units = r->limit_units;
                 ptl_grant_mark(g, PTL_MARK_WINDOW);
-                ptl_control_flush(g->peer);
+                ptl_control_flush(ptl_grant_peer(g));
         }
         space->room(space); /* senders of this task */
 }
@@ -144,21 +145,20 @@ static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
 }
 
 /* Every holder is told; their indices stay taken until they give them back. */
-static void kill_grants(struct ptl_receiver *r)
+static void kill_grants(struct ptl_space *space, struct ptl_receiver *r)
 {
-        while (r->grants) {
-                struct ptl_grant *g = r->grants;
+        struct ptl_grant *g;
 
+        while ((g = ptl_grant_at(space, r->grants))) {
                 if (g->kind == PTL_GRANT_FREE) {
-                        ptl_grant_drop_spare(g->peer); /* nobody holds it */
+                        ptl_grant_drop_spare(ptl_grant_peer(g)); /* nobody holds it */
                         continue;
                 }
-                ptl_grant_detach(g);
-                if (g->kind == PTL_GRANT_TICKET) /* who asks for it is told then */
-                        continue;
+                ptl_grant_detach(space, g);
                 ptl_grant_mark(g, PTL_MARK_DEAD);
-                ptl_control_flush(g->peer);
+                ptl_control_flush(ptl_grant_peer(g));
         }
+        ptl_tickets_port_died(r);
 }
 
 static void more_free(struct ptl_receiver_more *more)
@@ -204,7 +204,7 @@ void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
         has_onces = e->onces > 0 && !space->leaving; /* but for those of its own requests */
         end_name(space, e);
         empty_queue(space, r);
-        kill_grants(r);
+        kill_grants(space, r);
         if (has_onces) {
                 kill_onces(space, r->name);
                 ptl_requests_forget(space, r->name);
@@ -281,7 +281,7 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
                 struct ptl_grant *g = grant_of(q);
 
                 if (g)
-                        ptl_grant_taken(g, q->units);
+                        ptl_grant_took(q->peer, q->grant, g, 1, q->units);
         }
         if (q->grant || q->local_counted)
                 ptl_senders_check(space, r); /* this message may have held the last one */

@@ -119,12 +119,13 @@ struct ptl_receiver {
         bool internal;  /* the library's own, a thread's reply port or a task port: counts in no listing, and the
                          * program has no receive right */
         bool left;      /* a message of this task was left with it and is not taken */
+        uint32_t grants; /* the first of its list: ptl_grant_id() */
         union {
                 struct ptl_queued *head;
                 struct ptl_receiver *next_free;
         };
         struct ptl_queued **tail;
-        struct ptl_grant *grants;
+        struct ptl_ticket *tickets; /* rights to it that were given on (port/handoff.h) */
         struct ptl_receiver_more *more; /* NULL: nothing of it */
         uint64_t received;
 };
@@ -141,6 +142,13 @@ static inline uint32_t ptl_units(uint64_t bytes)
                 return 1;
         units = bytes / 64 + (bytes % 64 != 0);
         return units > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)units;
+}
+
+/* The window that a peer says it has for a right: no port's is wider than an entry holds. */
+static inline void ptl_entry_set_window(struct ptl_entry *e, uint32_t messages, uint32_t units)
+{
+        e->limit_messages = (uint16_t)(messages < UINT16_MAX ? messages : UINT16_MAX);
+        e->limit_units = units;
 }
 
 /* A limit of bytes as units of 64, at least one; 0 is the default. */
@@ -220,7 +228,7 @@ static inline struct ptl_receiver *ptl_receiver_anywhere(const struct ptl_space 
 {
         struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
 
-        return e && e->generation == name >> PTL_NAME_INDEX_BITS ? ptl_entry_receiver(e) : NULL;
+        return e && e->name == name ? ptl_entry_receiver(e) : NULL;
 }
 
 /* Destroys the port: queue, grants, membership; the entry loses the receive right. */

@@ -115,22 +115,20 @@ static struct ptl_redeem *find(const struct ptl_peer *peer, uint32_t number)
 /* A name under which it is hidden until the message is opened, and a claim that is to be written. */
 static ptl_port claim(struct ptl_peer *owner, struct ptl_redeem *r, unsigned rights)
 {
-        uint32_t index = ptl_table_take(&owner->claims);
-        struct ptl_held *h = ptl_table_at(&owner->claims, index);
+        uint32_t number = ptl_claim_take(owner, 0);
         struct ptl_entry *e;
         ptl_port name;
 
-        if (!h)
+        if (!number)
                 return PTL_NULL;
-        r->number = ptl_right_make(index, owner->claimed_often++) | PTL_RIGHT_CLAIMED;
-        name = ptl_held_enter(owner, h, rights, r->number, &e);
+        r->number = number;
+        name = ptl_held_enter(owner, ptl_held_name(owner, number), rights, number, &e);
         if (!name) {
-                ptl_table_give(&owner->claims, index);
+                ptl_held_forget(owner, number);
                 return PTL_NULL;
         }
-        h->ticket = 0;
         e->flags |= PTL_ENTRY_HANDED | PTL_ENTRY_UNCONFIRMED;
-        r->entry = e->index;
+        r->entry = ptl_entry_index(e);
         *owner->handoff->redeems_tail = r;
         owner->handoff->redeems_tail = &r->next;
         ptl_control_entry(owner, e, PTL_ENTRY_CLAIM);

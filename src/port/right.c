@@ -12,7 +12,7 @@ void ptl_right_give_back(struct ptl_entry *e)
 
         e->rights = 0;
         ptl_held_remember(peer, e);
-        e->generation = (e->generation + 1) % PTL_NAME_GENERATIONS; /* the name is dead already */
+        e->name = ptl_name_after(e->name); /* the name is dead already */
         e->released++;
         if (e->flags & PTL_ENTRY_HANDED) {
                 ptl_redeem_gave_up(peer, e);

@@ -9,13 +9,14 @@ void ptl_space_init(struct ptl_space *space)
         *space = (struct ptl_space){0};
         ptl_table_init(&space->entries, sizeof(struct ptl_entry), (1u << PTL_NAME_INDEX_BITS) - 1);
         ptl_table_init(&space->receivers, sizeof(struct ptl_receiver), 1u << PTL_NAME_INDEX_BITS);
+        ptl_table_init(&space->grant_chunks, sizeof(struct ptl_grant *), PTL_GRANT_CHUNKS_MAX);
 }
 
 int ptl_space_why_not(const struct ptl_space *space, ptl_port name)
 {
         struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
 
-        if (e && e->flags & PTL_ENTRY_FORKED && e->generation == name >> PTL_NAME_INDEX_BITS)
+        if (e && e->flags & PTL_ENTRY_FORKED && e->name == name)
                 return PTL_E_FORKED;
         return PTL_E_NAME;
 }
@@ -41,12 +42,12 @@ int ptl_space_choose(struct ptl_space *space, ptl_port name)
 
         space->spare = NULL;
         if (spare)
-                ptl_table_give(&space->entries, spare->index);
+                ptl_table_give(&space->entries, ptl_entry_index(spare));
         r = ptl_table_take_at(&space->entries, index);
         if (r)
                 return r;
         space->spare = ptl_table_at(&space->entries, index);
-        ptl_entry_clear(space->spare, index, name >> PTL_NAME_INDEX_BITS);
+        ptl_entry_clear(space->spare, name);
         return 0;
 }
 
@@ -65,7 +66,7 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
 
                 /* A grandparent's name, or one given up just now: what takes its place has another. */
                 if (!named && e->flags)
-                        e->generation = (e->generation + 1) % PTL_NAME_GENERATIONS;
+                        e->name = ptl_name_after(e->name);
                 e->rights = 0;
                 e->flags = named ? PTL_ENTRY_FORKED : 0;
                 if (named)
@@ -76,6 +77,8 @@ void ptl_space_fork(struct ptl_space *space, bool quiet)
         space->receivers.fresh = 1; /* the parent's ports are none here: their memory is used again */
         space->receivers.used = 0;
         space->receivers_free = NULL;
+        space->grant_chunks.fresh = 1; /* its links are none here either, and never freed */
+        space->grant_chunks.used = space->grant_chunks.free = 0;
         if (!quiet) {
                 space->cells = NULL;
                 space->n_cells = 0;

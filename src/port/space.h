@@ -41,16 +41,16 @@ enum ptl_entry_flags {
 };
 
 struct ptl_entry {
-        uint32_t index; /* its own; while free, base/table.h's chain */
-        uint16_t generation;
-        uint8_t rights; /* enum ptl_right; 0: free, or kept for what `flags` says */
-        uint8_t flags;
-        uint16_t references; /* of the send, send-once or dead part */
-        uint16_t released;   /* references to give back (RELEASE) */
         union {
+                uint32_t chain;  /* while free: base/table.h's */
                 uint32_t remote; /* send, once: the right's number at the port's task; local once: its name */
                 uint32_t onces;  /* receive: send-once rights to it in this task */
         };
+        ptl_port name;  /* its own; while free, the next one's. PTL_NULL: it never was given out */
+        uint8_t rights; /* enum ptl_right; 0: free, or kept for what `flags` says */
+        uint8_t flags;
+        uint16_t references; /* of the send, send-once or dead part */
+        ptl_port notify_dead;
         struct ptl_peer *peer; /* the port's task; NULL: this one */
         union {
                 struct ptl_receiver *receiver;
@@ -58,6 +58,7 @@ struct ptl_entry {
                 struct { /* of a right to another task's port; local once: is it still in its message? */
                         uint16_t transit;  /* references in messages of this task to itself */
                         uint8_t under_way; /* no other references: the rights to have them back with */
+                        uint32_t pending_next; /* index; chain of entries with something to write to their peer */
                 };
         };
         union {
@@ -71,16 +72,17 @@ struct ptl_entry {
                 };
         };
         union {
-                struct {
-                        uint32_t limit_messages, limit_units;
+                struct { /* of a right to another task's port */
+                        uint16_t released; /* references to give back (RELEASE) */
+                        uint16_t limit_messages;
+                        uint32_t limit_units;
                 };
                 uint64_t limit_bytes; /* receive: as it was asked for */
         };
-        ptl_port notify_dead;
-        uint32_t pending_next; /* index; chain of entries with something to write to their peer */
 };
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) <= 64, "a right costs at most a line");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) == 56,
+               "with its place in a link's table a right costs its holder at most 64 bytes");
 
 struct ptl_space {
         struct ptl_lock lock;
@@ -90,6 +92,7 @@ struct ptl_space {
         struct ptl_receiver *receivers_free;
         struct ptl_queued *cells; /* free cells for small messages */
         uint32_t n_cells;
+        struct ptl_table grant_chunks; /* struct ptl_grant *: where lists of grants go on (port/peer.h) */
         struct ptl_peer *peers; /* all linked tasks */
         struct ptl_granter *granters; /* who gave rights to our ports on */
         struct ptl_parked *parked;    /* claims whose grants are still to be read */
@@ -123,10 +126,8 @@ struct ptl_space {
         /* ... when a peer that was held back is to be read again (task/restrain.h). */
         void (*let_go)(struct ptl_space *space, struct ptl_peer *peer);
         struct ptl_quota_state quota;
+        uint64_t reserved; /* task/task.h says why */
 };
-
-_Static_assert(sizeof(void *) != 8 || (sizeof(struct ptl_quota_state) + sizeof(void *)) % 64 == 0,
-               "what lies behind it in a task, and is polled, lies in its lines as it did");
 
 void ptl_space_init(struct ptl_space *space);
 
@@ -152,7 +153,7 @@ static inline struct ptl_entry *ptl_space_entry(const struct ptl_space *space, p
 {
         struct ptl_entry *e = ptl_table_at_sized(&space->entries, ptl_name_index(name), sizeof *e);
 
-        if (PTL_UNLIKELY(!e || e->generation != name >> PTL_NAME_INDEX_BITS || !e->rights))
+        if (PTL_UNLIKELY(!e || e->name != name || !e->rights))
                 return NULL;
         return e;
 }
@@ -162,7 +163,7 @@ static inline struct ptl_entry *ptl_space_hidden(const struct ptl_space *space, 
 {
         struct ptl_entry *e = ptl_table_at(&space->entries, ptl_name_index(name));
 
-        if (!e || e->generation != name >> PTL_NAME_INDEX_BITS)
+        if (!e || e->name != name)
                 return NULL;
         return e->rights || (e->under_way && !(e->flags & PTL_ENTRY_RELEASE)) ? e : NULL;
 }
@@ -174,15 +175,16 @@ int ptl_space_why_not(const struct ptl_space *space, ptl_port name);
 PTL_MUST_CHECK int ptl_space_look(const struct ptl_space *space, ptl_port name, unsigned rights,
                                   struct ptl_entry **ret_entry);
 
-static inline ptl_port ptl_entry_name(const struct ptl_entry *entry)
-{
-        return (ptl_port)entry->generation << PTL_NAME_INDEX_BITS | entry->index;
-}
+static inline ptl_port ptl_entry_name(const struct ptl_entry *entry) { return entry->name; }
+static inline uint32_t ptl_entry_index(const struct ptl_entry *entry) { return ptl_name_index(entry->name); }
+
+/* The name of an entry's next life: its generation is one more, modulo PTL_NAME_GENERATIONS. */
+static inline ptl_port ptl_name_after(ptl_port name) { return name + (1u << PTL_NAME_INDEX_BITS); }
 
 /* What every name begins with: no rights yet, one reference. */
-static inline void ptl_entry_clear(struct ptl_entry *entry, uint32_t index, uint32_t generation)
+static inline void ptl_entry_clear(struct ptl_entry *entry, ptl_port name)
 {
-        *entry = (struct ptl_entry){.index = index, .generation = (uint16_t)generation, .references = 1};
+        *entry = (struct ptl_entry){.name = name, .references = 1};
 }
 
 /* An entry that is nobody's, cleared; NULL at the table's limit. */
@@ -197,7 +199,7 @@ static inline struct ptl_entry *ptl_space_vacant(struct ptl_space *space)
         index = ptl_table_take(&space->entries);
         e = ptl_table_at(&space->entries, index);
         if (e)
-                ptl_entry_clear(e, index, e->generation);
+                ptl_entry_clear(e, e->name ? e->name : index);
         return e;
 }
 
@@ -221,13 +223,11 @@ PTL_MUST_CHECK int ptl_space_choose(struct ptl_space *space, ptl_port name);
 /* The name is dead from now on; the entry is free. */
 static inline void ptl_space_remove(struct ptl_space *space, struct ptl_entry *entry)
 {
-        uint32_t index = entry->index;
-
-        ptl_entry_clear(entry, index, (entry->generation + 1u) % PTL_NAME_GENERATIONS);
+        ptl_entry_clear(entry, ptl_name_after(entry->name));
         if (PTL_LIKELY(!space->spare))
                 space->spare = entry;
         else
-                ptl_table_give(&space->entries, index);
+                ptl_table_give(&space->entries, ptl_entry_index(entry));
 }
 
 /* Names that are given out. */

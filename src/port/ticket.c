@@ -46,9 +46,35 @@ static void tidy(struct ptl_space *space)
         }
 }
 
+static void attach(struct ptl_ticket *t, struct ptl_receiver *receiver)
+{
+        t->receiver = receiver;
+        t->next = receiver->tickets;
+        t->previous = &receiver->tickets;
+        if (t->next)
+                t->next->previous = &t->next;
+        receiver->tickets = t;
+}
+
+static void detach(struct ptl_ticket *t)
+{
+        if (!t->receiver)
+                return;
+        *t->previous = t->next;
+        if (t->next)
+                t->next->previous = t->previous;
+        t->receiver = NULL;
+}
+
+void ptl_tickets_port_died(struct ptl_receiver *receiver)
+{
+        while (receiver->tickets)
+                detach(receiver->tickets);
+}
+
 static void free_ticket(struct ptl_granter *granter, struct ptl_ticket *t)
 {
-        t->grant.kind = PTL_GRANT_FREE;
+        t->state = PTL_TICKET_FREE;
         granter->used--;
 }
 
@@ -68,14 +94,14 @@ static void unused(struct ptl_space *space, struct ptl_receiver *receiver, uint8
 /* Nobody will ask for it any more: the granter is to be told. What it counted is the caller's to uncount. */
 static void settle(struct ptl_granter *granter, struct ptl_ticket *t)
 {
-        ptl_grant_detach(&t->grant);
+        detach(t);
         if (!granter->peer) {
                 free_ticket(granter, t);
                 return;
         }
-        t->grant.kind = PTL_GRANT_SETTLED;
-        t->grant.pending_next = granter->settled;
-        granter->settled = t->grant.number;
+        t->state = PTL_TICKET_SETTLED;
+        t->settled_next = granter->settled;
+        granter->settled = t->index;
         ptl_control_set_pending(granter->peer, true);
         ptl_control_flush(granter->peer);
 }
@@ -83,7 +109,7 @@ static void settle(struct ptl_granter *granter, struct ptl_ticket *t)
 /* As a right that is given up unused. */
 static void cancel(struct ptl_space *space, struct ptl_granter *granter, struct ptl_ticket *t)
 {
-        struct ptl_receiver *receiver = t->grant.receiver;
+        struct ptl_receiver *receiver = t->receiver;
         uint8_t carries = t->carries;
 
         settle(granter, t);
@@ -99,7 +125,7 @@ static struct ptl_ticket *find(const struct ptl_space *space, const struct ptl_f
                                                ? ptl_table_at(&g->tickets, ptl_ticket_index(claim->ticket))
                                                : NULL;
 
-                if (t && t->grant.kind == PTL_GRANT_TICKET && t->ticket == claim->ticket) {
+                if (t && t->state == PTL_TICKET_OPEN && t->ticket == claim->ticket) {
                         *ret_granter = g;
                         return t;
                 }
@@ -113,7 +139,7 @@ static struct ptl_ticket *find(const struct ptl_space *space, const struct ptl_f
 static int judge(struct ptl_peer *claimant, uint32_t right, struct ptl_granter *granter, struct ptl_ticket *t)
 {
         bool good = t && ptl_task_is(t->grantee, id_of(claimant));
-        struct ptl_receiver *receiver = good ? t->grant.receiver : NULL;
+        struct ptl_receiver *receiver = good ? t->receiver : NULL;
         uint8_t carries = good ? t->carries : PTL_GRANT_SEND;
         struct ptl_grant *g;
         int r;
@@ -282,18 +308,19 @@ static int take_item(struct ptl_peer *peer, struct ptl_granter *granter, struct 
         if (!g || g->kind != carries || !g->references || !ptl_table_ensure(&granter->tickets, index))
                 return PTL_E_MALFORMED;
         t = ptl_table_at(&granter->tickets, index);
-        if (t->grant.kind != PTL_GRANT_FREE)
+        if (t->state != PTL_TICKET_FREE)
                 return PTL_E_MALFORMED;
         receiver = g->receiver;
         if (carries == PTL_GRANT_ONCE)
                 ptl_grant_free(g); /* H10 */
-        *t = (struct ptl_ticket){.grant = {.number = index, .kind = PTL_GRANT_TICKET, .references = 1, .peer = peer},
+        *t = (struct ptl_ticket){.index = index,
+                                 .state = PTL_TICKET_OPEN,
                                  .ticket = item->ticket,
                                  .grantee = grantee,
                                  .carries = carries};
         granter->used++;
         if (receiver)
-                ptl_grant_attach(&t->grant, receiver);
+                attach(t, receiver);
         if (receiver && carries == PTL_GRANT_SEND)
                 ptl_senders_add(peer->space, receiver);
         unpark_for(peer->space, granter, t);
@@ -322,7 +349,7 @@ int ptl_ticket_withdraw(struct ptl_peer *peer, const struct ptl_frame *f)
 
         if (f->length)
                 return PTL_E_MALFORMED;
-        if (t && t->grant.kind == PTL_GRANT_TICKET && (uint32_t)t->ticket == f->head.right)
+        if (t && t->state == PTL_TICKET_OPEN && (uint32_t)t->ticket == f->head.right)
                 cancel(peer->space, granter, t);
         return 0;
 }
@@ -333,7 +360,7 @@ static void look_at_own(struct ptl_space *space, struct ptl_granter *granter, st
         uint64_t ticket = t->ticket;
 
         (void)look_at(space, granter->id);
-        if (t->grant.kind == PTL_GRANT_TICKET && t->ticket == ticket)
+        if (t->state == PTL_TICKET_OPEN && t->ticket == ticket)
                 cancel(space, granter, t);
 }
 
@@ -344,9 +371,9 @@ static void ask_grantees(struct ptl_space *space, struct ptl_granter *granter)
                 struct ptl_ticket *t = ptl_table_at(&granter->tickets, i);
                 struct ptl_peer *p;
 
-                if (t->grant.kind == PTL_GRANT_TICKET && ptl_task_is(t->grantee, space->me->task))
+                if (t->state == PTL_TICKET_OPEN && ptl_task_is(t->grantee, space->me->task))
                         look_at_own(space, granter, t);
-                if (t->grant.kind != PTL_GRANT_TICKET || t->asked)
+                if (t->state != PTL_TICKET_OPEN || t->asked)
                         continue;
                 p = space->seek(space, t->grantee, granter->id);
                 if (!p || !ptl_handoff_of(p)) {
@@ -366,8 +393,7 @@ static void granter_died(struct ptl_space *space, struct ptl_granter *granter)
         for (uint32_t i = 1; i < granter->tickets.length; i++) {
                 struct ptl_ticket *t = ptl_table_at(&granter->tickets, i);
 
-                t->grant.peer = NULL;
-                if (t->grant.kind == PTL_GRANT_SETTLED)
+                if (t->state == PTL_TICKET_SETTLED)
                         free_ticket(granter, t);
         }
         ask_grantees(space, granter);
@@ -380,7 +406,7 @@ static void cancel_of(struct ptl_space *space, struct ptl_granter *granter, stru
         for (uint32_t i = 1; i < granter->tickets.length; i++) {
                 struct ptl_ticket *t = ptl_table_at(&granter->tickets, i);
 
-                if (t->grant.kind == PTL_GRANT_TICKET && ptl_task_is(t->grantee, grantee))
+                if (t->state == PTL_TICKET_OPEN && ptl_task_is(t->grantee, grantee))
                         cancel(space, granter, t);
         }
 }
@@ -455,7 +481,7 @@ void ptl_tickets_drop(struct ptl_space *space)
                 for (uint32_t i = 1; i < g->tickets.length; i++) {
                         struct ptl_ticket *t = ptl_table_at(&g->tickets, i);
 
-                        if (t->grant.kind == PTL_GRANT_TICKET)
+                        if (t->state == PTL_TICKET_OPEN)
                                 cancel(space, g, t);
                 }
         tidy(space);
@@ -474,7 +500,7 @@ struct ptl_receiver *ptl_ticket_take_own(struct ptl_space *space, const struct p
         }
         if (!t || !ptl_task_is(t->grantee, space->me->task))
                 return NULL;
-        receiver = t->grant.receiver;
+        receiver = t->receiver;
         *ret_carries = t->carries;
         settle(granter, t);
         return receiver;
@@ -491,7 +517,7 @@ static int flush_settled(struct ptl_peer *peer, struct ptl_granter *granter)
 
                 if (r)
                         return r;
-                granter->settled = t->grant.pending_next;
+                granter->settled = t->settled_next;
                 free_ticket(granter, t);
         }
         return 0;
@@ -505,7 +531,7 @@ static bool is_to_ask(struct ptl_granter *granter, struct ptl_task_id grantee, b
         for (uint32_t i = 1; i < granter->tickets.length; i++) {
                 struct ptl_ticket *t = ptl_table_at(&granter->tickets, i);
 
-                if (t->grant.kind != PTL_GRANT_TICKET || t->asked || !ptl_task_is(t->grantee, grantee))
+                if (t->state != PTL_TICKET_OPEN || t->asked || !ptl_task_is(t->grantee, grantee))
                         continue;
                 any = true;
                 t->asked = t->asked || mark;

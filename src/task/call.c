@@ -168,22 +168,19 @@ static inline int call(struct ptl_task *task, ptl_port port, const void *data, s
                 size_t *answer_size, ptl_time deadline)
 {
         size_t room = *answer_size;
-        struct ptl_peer *peer = NULL;
-        struct ptl_grant *minted = NULL;
-        uint32_t right; /* its number: what was minted may be gone when the long way asks */
+        struct ptl_minted minted = {0};
         int r = reply_port(task);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted, &peer))) {
+        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted))) {
                 r = call_long(task, port, data, size, answer, answer_size, deadline);
         } else {
-                right = ptl_grant_right(minted);
-                ptl_peer_ref(peer);
-                if (PTL_UNLIKELY(!ptl_quick_receive_answer(task, peer, minted, mine.receiver, answer, room,
-                                                          answer_size, deadline)))
-                        r = answer_long(task, peer, right, answer, answer_size, deadline);
-                ptl_peer_unref(peer);
+                ptl_peer_ref(minted.peer);
+                if (PTL_UNLIKELY(!ptl_quick_receive_answer(task, &minted, mine.receiver, answer, room,
+                                                           answer_size, deadline)))
+                        r = answer_long(task, minted.peer, minted.right, answer, answer_size, deadline);
+                ptl_peer_unref(minted.peer);
         }
         return PTL_UNLIKELY(r) ? r : *answer_size > room ? PTL_E_TOO_BIG : 0;
 }
@@ -255,18 +252,19 @@ static PTL_COLD int await_message(struct ptl_task *task, const struct ptl_sendin
 static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending *s, bool in_place,
                         struct ptl_message *reply, ptl_time deadline)
 {
-        struct ptl_grant *minted = NULL;
+        struct ptl_minted minted = {0};
         bool quick = !s->extras && !s->kind &&
-                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted, &s->minted_peer);
+                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted);
         int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        if (quick)
-                s->minted = ptl_grant_right(minted);
+        if (quick) {
+                s->minted = minted.right;
+                s->minted_peer = minted.peer;
+        }
         hold(s->minted_peer);
-        if (!quick || !ptl_quick_receive_answer_message(task, s->minted_peer, minted, mine.receiver, in_place,
-                                                        reply, deadline))
+        if (!quick || !ptl_quick_receive_answer_message(task, &minted, mine.receiver, in_place, reply, deadline))
                 r = await_message(task, s, in_place, reply, deadline);
         let_go(s->minted_peer);
         return r;
@@ -345,7 +343,7 @@ int ptl_reply(struct ptl_message *message, const void *data, size_t size)
         if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
                 return PTL_E_TOO_BIG;
         ptl_lock(&task->space.lock);
-        if (PTL_UNLIKELY(!ptl_quick_send(task, message->reply, data, size, NULL, NULL, NULL)))
+        if (PTL_UNLIKELY(!ptl_quick_send(task, message->reply, data, size, NULL, NULL)))
                 r = reply_with(task, message,
                                &(struct ptl_sending){.data = data, .size = size, .block = -1});
         if (PTL_LIKELY(!r))

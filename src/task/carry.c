@@ -101,8 +101,10 @@ int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
 static uint32_t grant(struct ptl_peer *peer, struct ptl_receiver *receiver, struct ptl_frame_right *f,
                       bool once)
 {
+        struct ptl_grant *minted;
+
         f->what = once ? PTL_CARRY_ONCE : PTL_CARRY_SEND;
-        f->right = once ? ptl_grant_number(ptl_grant_once(peer, receiver)) : ptl_grant_send(peer, receiver);
+        f->right = once ? ptl_grant_once(peer, receiver, &minted) : ptl_grant_send(peer, receiver);
         f->limit_messages = receiver->limit_messages;
         f->limit_units = receiver->limit_units;
         return f->right;

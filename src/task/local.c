@@ -143,7 +143,7 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool on
 int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
 {
         struct ptl_receiver *receiver = ptl_receiver_anywhere(&task->space, e->remote);
-        uint32_t index = e->index;
+        uint32_t index = ptl_entry_index(e);
         int r;
 
         if (!e->remote) { /* a caller of this task that gave up: its late reply is destroyed */

@@ -13,7 +13,7 @@
 #include "task/window.h"
 
 /* The frame is out: the right counts it, or is used up. */
-static inline void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, size_t size, uint32_t units)
+PTL_ALWAYS_INLINE void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, size_t size, uint32_t units)
 {
         struct ptl_peer *peer = e->peer;
 
@@ -57,18 +57,16 @@ PTL_ALWAYS_INLINE void ptl_quick_write(struct ptl_link *link, const void *data, 
 /**
  * ptl_quick_send - a plain message
  * @reply:      a send-once right to this is minted and goes with it; NULL: none
- * @ret_minted: filled on success if @reply is given: that right
- * @ret_peer:   and whose it is; borrowed
+ * @ret_minted: filled on success if @reply is given: that right; its peer is borrowed
  */
 PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, const void *data, size_t size,
-                                  struct ptl_receiver *reply, struct ptl_grant **ret_minted,
-                                  struct ptl_peer **ret_peer)
+                                      struct ptl_receiver *reply, struct ptl_minted *ret_minted)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, port);
         struct ptl_peer *peer = e ? e->peer : NULL;
         struct ptl_grant *minted = NULL;
         struct ptl_link *link;
-        uint32_t units;
+        uint32_t units, token = 0;
 
         if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_is_on() ||
                          ptl_control_is_pending(peer) || !(reply ? peer->hot : peer->watched_open)))
@@ -81,18 +79,16 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
         ptl_lock(&link->lock);
         if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
                          !ptl_ring_fits(&link->tx, (uint32_t)size, PTL_RING_RESERVE) ||
-                         (reply && !(minted = ptl_grant_once(peer, reply))))) {
+                         (reply && !(token = ptl_grant_once(peer, reply, &minted))))) {
                 ptl_unlock(&link->lock);
                 return false;
         }
-        ptl_quick_write(link, data, (uint32_t)size, e->remote, reply ? ptl_grant_right(minted) : 0);
+        ptl_quick_write(link, data, (uint32_t)size, e->remote, token);
         ptl_link_bell(link);
         link->frames_sent++;
         ptl_unlock(&link->lock);
-        if (reply) {
-                *ret_minted = minted;
-                *ret_peer = peer;
-        }
+        if (reply)
+                *ret_minted = (struct ptl_minted){minted, peer, token};
         ptl_quick_commit(task, e, size, units);
         return true;
 }
@@ -145,28 +141,27 @@ static inline struct ptl_peer *ptl_quick_wait_answer(struct ptl_task *task, cons
         return PTL_LIKELY(peer == from) ? peer : NULL;
 }
 
-/* The answer that comes from @from through @minted, a right to @receiver; as ptl_quick_receive(). */
-static inline bool ptl_quick_receive_answer(struct ptl_task *task, const struct ptl_peer *from,
-                                            struct ptl_grant *minted, const struct ptl_receiver *receiver,
-                                            void *answer, size_t room, size_t *ret_size, ptl_time deadline)
+/* The answer that comes through @minted, a right to @receiver; as ptl_quick_receive(). */
+static inline bool ptl_quick_receive_answer(struct ptl_task *task, const struct ptl_minted *minted,
+                                            const struct ptl_receiver *receiver, void *answer, size_t room,
+                                            size_t *ret_size, ptl_time deadline)
 {
-        struct ptl_peer *peer = ptl_quick_wait_answer(task, from, receiver, deadline);
+        struct ptl_peer *peer = ptl_quick_wait_answer(task, minted->peer, receiver, deadline);
 
-        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer(peer, minted, answer, room, ret_size)))
+        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer(minted, answer, room, ret_size)))
                 return false;
         ptl_quick_count(task, peer, *ret_size);
         return true;
 }
 
 /* The same as a message. */
-static inline bool ptl_quick_receive_answer_message(struct ptl_task *task, const struct ptl_peer *from,
-                                                    struct ptl_grant *minted,
+static inline bool ptl_quick_receive_answer_message(struct ptl_task *task, const struct ptl_minted *minted,
                                                     const struct ptl_receiver *receiver, bool in_place,
                                                     struct ptl_message *m, ptl_time deadline)
 {
-        struct ptl_peer *peer = ptl_quick_wait_answer(task, from, receiver, deadline);
+        struct ptl_peer *peer = ptl_quick_wait_answer(task, minted->peer, receiver, deadline);
 
-        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer_message(peer, minted, in_place, m)))
+        if (PTL_UNLIKELY(!peer || !ptl_plain_take_answer_message(minted, in_place, m)))
                 return false;
         ptl_quick_count(task, peer, m->size);
         return true;

@@ -116,15 +116,12 @@ static int check(struct ptl_task *task, ptl_port old, struct ptl_entry **ret_ent
 static void move(struct ptl_task *task, struct ptl_entry *e, struct ptl_renaming *n)
 {
         struct ptl_entry *to = ptl_space_vacant(&task->space);
-        uint32_t index = to->index;
-        uint16_t generation = to->generation;
 
-        *to = *e;
-        to->index = index;
-        to->generation = generation;
         n->now = ptl_entry_name(to);
+        *to = *e;
+        to->name = n->now;
         if (to->peer)
-                ptl_held_at(to->peer, to->remote)->name = n->now;
+                *ptl_held_name(to->peer, to->remote) = n->now;
         if (to->rights & PTL_RIGHT_SET)
                 to->set->name = n->now;
         ptl_space_remove(&task->space, e);

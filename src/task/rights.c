@@ -271,7 +271,8 @@ int ptl_port_get_counts(ptl_port port, struct ptl_port_counts *ret_counts)
                 .has_senders = ptl_senders_any(&task->space, receiver),
                 .asked = m ? (m->no_senders ? 1u : 0u) | (m->port_destroyed ? 2u : 0u) : 0,
         };
-        for (const struct ptl_grant *g = receiver->grants; g; g = g->next)
+        for (const struct ptl_grant *g = ptl_grant_at(&task->space, receiver->grants); g;
+             g = ptl_grant_at(&task->space, g->next))
                 ret_counts->once += g->kind == PTL_GRANT_ONCE;
         return ptl_task_end(task, 0);
 }

@@ -30,9 +30,11 @@ static int check_reply(struct ptl_task *task, const struct ptl_sending *s)
 
 static int mint_reply(struct ptl_task *task, struct ptl_peer *peer, struct ptl_sending *s)
 {
+        struct ptl_grant *minted;
+
         if (!s->reply_port)
                 return 0;
-        s->minted = ptl_grant_number(ptl_grant_once(peer, ptl_receiver_of(&task->space, s->reply_port)));
+        s->minted = ptl_grant_once(peer, ptl_receiver_of(&task->space, s->reply_port), &minted);
         if (PTL_UNLIKELY(!s->minted))
                 return PTL_E_QUOTA;
         s->minted_peer = peer;
@@ -491,7 +493,7 @@ int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
         ptl_wait_tick(task, &task->wait, NULL);
-        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, NULL, NULL, NULL)))
+        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, NULL, NULL)))
                 r = ptl_send_locked(task, port,
                                     &(struct ptl_sending){.data = data, .size = size, .block = -1},
                                     deadline);

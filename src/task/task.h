@@ -26,6 +26,9 @@ struct ptl_task {
         const _Atomic uint32_t *alive; /* MADV_WIPEONFORK: 0 in a child that no handler of ours saw */
 };
 
+_Static_assert(sizeof(void *) != 8 || offsetof(struct ptl_task, wait) % 64 == 56,
+               "what is polled lies in its lines as it was measured best: ptl_space.reserved makes up for the rest");
+
 extern struct ptl_task ptl_the_task;
 
 PTL_MUST_CHECK int ptl_task_start(void);

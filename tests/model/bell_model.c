@@ -3,7 +3,7 @@
  * bell_model.c - who sleeps is rung: frames, ring room, windows, and the reserve of control frames
  *
  * As shipped: shm/bell.h, shm/ring.c, link/link.c (bell, consume, holds), port/grant.c
- * (ptl_grant_taken), task/window.c (ptl_window_has_room). The sleeping side does what
+ * (ptl_grant_took), task/window.c (ptl_window_has_room). The sleeping side does what
  * task/wait.c does (W2): arm, fence, look, sleep on an edge of its eventfd, disarm.
  *
  * One link: thread 0 writes (side `a`), thread 1 reads (side `b`).
@@ -99,13 +99,11 @@ static void reset_window(void)
                                      .limit_units = plan()->limit_units,
                                      .sent = plan()->prefilled,
                                      .sent_units = plan()->prefilled * plan()->units};
-        s.grant = (struct ptl_grant){.number = INDEX,
-                                     .kind = PTL_GRANT_SEND,
+        s.grant = (struct ptl_grant){.kind = PTL_GRANT_SEND,
                                      .references = 1,
                                      .arrived = plan()->prefilled,
                                      .limit_messages = plan()->limit_messages,
-                                     .limit_units = plan()->limit_units,
-                                     .peer = &s.b};
+                                     .limit_units = plan()->limit_units};
 }
 
 static void reset(void)
@@ -295,7 +293,7 @@ static void window_thread(unsigned self)
                 return;
         }
         for (unsigned i = 0; i < plan()->prefilled; i++)
-                ptl_grant_taken(&s.grant, plan()->units);
+                ptl_grant_took(&s.b, INDEX, &s.grant, 1, plan()->units);
 }
 
 static bool window_check(void) { return s.entry.sent == plan()->prefilled + plan()->frames; }

@@ -254,7 +254,7 @@ static void reset_task(void)
         for (unsigned i = 0; i < PORTS; i++) {
                 s.receivers[i].name = i + 1;
                 entries[i + 1] = (struct ptl_entry){
-                        .index = i + 1, .rights = PTL_RIGHT_RECEIVE, .receiver = &s.receivers[i]};
+                        .name = i + 1, .rights = PTL_RIGHT_RECEIVE, .receiver = &s.receivers[i]};
         }
 }
 
