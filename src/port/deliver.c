@@ -446,6 +446,20 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
                 return handoff(peer, f);
         case PTL_FRAME_LIMIT:
                 return limit(peer, f);
+        case PTL_FRAME_MOVED:
+        case PTL_FRAME_STAYS:
+        case PTL_FRAME_MOVE:
+        case PTL_FRAME_HOLDER:
+        case PTL_FRAME_COUNT:
+        case PTL_FRAME_QUEUED:
+        case PTL_FRAME_COMMIT:
+        case PTL_FRAME_ABANDON:
+        case PTL_FRAME_BEHIND:
+        case PTL_FRAME_DONE:
+        case PTL_FRAME_PASS:
+        case PTL_FRAME_CLAIM_MOVED:
+        case PTL_FRAME_FORGET:
+                break;
         case PTL_FRAME_INLINE:
         case PTL_FRAME_NONE:
         case PTL_FRAME_PAD:

@@ -266,7 +266,7 @@ static void leave_orphans(struct ptl_grant *g)
         if (g->kind != PTL_GRANT_SEND || !g->receiver)
                 return;
         taken = ptl_taken_load(&peer->link, ptl_grant_index(g));
-        cost = ptl_orphan_cost(g->arrived - taken.messages, g->arrived_units - taken.units);
+        cost = ptl_orphan_cost(g->arrived - taken.messages, ptl_units_queued(g, taken));
         peer->orphans += cost;
         ptl_quota_charge(peer, PTL_QUOTA_ORPHANS, cost * 64);
         g->serial++;

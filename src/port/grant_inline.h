@@ -4,10 +4,15 @@
 #include "port/peer.h"
 #include "port/receiver.h"
 
-/* What the program has dequeued of the messages that came through a right. */
+/* What the program has dequeued of the messages that came through a right; units modulo 2^31 (wire/move.h). */
 struct ptl_taken {
         uint32_t messages, units;
 };
+
+static inline uint32_t ptl_units_queued(const struct ptl_grant *g, struct ptl_taken taken)
+{
+        return (g->arrived_units - taken.units) & PTL_WORD_UNITS_MASK;
+}
 
 /* Its word in our outbox, for a number with or without its generation: the two tables lie side by side. */
 static inline _Atomic uint64_t *ptl_taken_word(const struct ptl_link *link, uint32_t right)
@@ -16,7 +21,8 @@ static inline _Atomic uint64_t *ptl_taken_word(const struct ptl_link *link, uint
         return ptl_outbox_taken(&link->mine, false) + (right & (PTL_RIGHT_CLAIMED | PTL_RIGHT_INDEX_MAX));
 }
 
-/* These two are all that reads and writes the word here. Of a send-once right there is none. */
+/* These two are all that reads and writes the word of a right whose port stays: it is OPEN. Of a send-once right there
+ * is none. */
 static inline struct ptl_taken ptl_taken_load(const struct ptl_link *link, uint32_t right)
 {
         uint64_t word = ptl_load_relaxed(ptl_taken_word(link, right)); /* relaxed: we alone store it */
@@ -27,7 +33,7 @@ static inline struct ptl_taken ptl_taken_load(const struct ptl_link *link, uint3
 static inline void ptl_taken_store(const struct ptl_link *link, uint32_t right, struct ptl_taken taken)
 {
         /* E6 (rights.md): what was taken is taken before the sender counts it so */
-        ptl_store_release(ptl_taken_word(link, right), (uint64_t)taken.units << 32 | taken.messages);
+        ptl_store_release(ptl_taken_word(link, right), ptl_word_open(taken.messages, taken.units));
 }
 
 /* A grant in the lists of receivers: its chunk's id and its place. */

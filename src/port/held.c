@@ -106,7 +106,7 @@ static void go_on_counting(struct ptl_entry *e)
 {
         const struct ptl_outbox *theirs = &e->peer->link.peer;
         const struct ptl_given_back *b = find_given_back(e->peer, e->remote);
-        uint64_t seen;
+        struct ptl_right_word seen;
 
         if (!b || b->right != e->remote)
                 return;
@@ -114,11 +114,11 @@ static void go_on_counting(struct ptl_entry *e)
         e->sent_units = e->taken_units = b->sent_units;
         if (!theirs->base)
                 return;
-        seen = ptl_load_acquire(ptl_outbox_taken(theirs, false) + ptl_right_index(e->remote)); /* E6 */
-        if (e->sent - (uint32_t)seen > PTL_LIMIT_MESSAGES_MAX + 1)
+        if (ptl_word_decode(ptl_outbox_look(theirs, e->remote), &seen) || seen.state != PTL_WORD_OPEN || /* E6 */
+            e->sent - seen.messages > PTL_LIMIT_MESSAGES_MAX + 1)
                 return; /* more cannot be under way: a word that is not believed */
-        e->taken = (uint32_t)seen;
-        e->taken_units = (uint32_t)(seen >> 32);
+        e->taken = seen.messages;
+        e->taken_units -= (e->taken_units - seen.units) & PTL_WORD_UNITS_MASK;
 }
 
 /* --- rights that the peer grants --- */

@@ -22,7 +22,7 @@ static inline bool ptl_grant_may_arrive(const struct ptl_peer *peer, uint32_t ri
                 return true;
         taken = ptl_taken_load(&peer->link, right);
         queued = g->arrived - taken.messages;
-        return queued <= g->limit_messages && (queued < 2 || g->arrived_units - taken.units <= g->limit_units);
+        return queued <= g->limit_messages && (queued < 2 || ptl_units_queued(g, taken) <= g->limit_units);
 }
 
 static inline void ptl_grant_arrived(struct ptl_grant *g, uint32_t units)

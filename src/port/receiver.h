@@ -144,11 +144,11 @@ static inline uint32_t ptl_units(uint64_t bytes)
         return units > UINT32_MAX / 4 ? UINT32_MAX / 4 : (uint32_t)units;
 }
 
-/* The window that a peer says it has for a right: no port's is wider than an entry holds. */
+/* The window that a peer says it has for a right: no port's is wider. Words count units modulo 2^31 (wire/move.h). */
 static inline void ptl_entry_set_window(struct ptl_entry *e, uint32_t messages, uint32_t units)
 {
         e->limit_messages = (uint16_t)(messages < UINT16_MAX ? messages : UINT16_MAX);
-        e->limit_units = units;
+        e->limit_units = units < UINT32_MAX / 4 ? units : UINT32_MAX / 4;
 }
 
 /* A limit of bytes as units of 64, at least one; 0 is the default. */

@@ -7,12 +7,20 @@
  * a reader trusts nothing in the file to find its way. Sections begin on 64 KiB, the largest page.
  *
  *   head      version, then words that the owner stores and the peer polls, one line each
- *   taken     for each right the owner granted (two tables): messages and units dequeued, u64
+ *   routes    tasks that the owner moved ports to, reserved at the first
+ *   names     news for rights that have no number here, reserved at the first
+ *   taken     a word for each right the owner granted (two tables): messages and units dequeued, or where
+ *             its port went (wire/move.h, docs/protocol/migration.md)
  *   rings     levels of 64 KiB, 256 KiB, 1 MiB, 4 MiB; one is in use; growing reserves the next
  *   pool      4 MiB of blocks for large payloads, reserved at first use
+ *
+ *   E6  release store of a right's word → the holder's acquire load: what it says was taken is taken.
+ *   E8  release store of `moves` behind the word → the holder's acquire load: it finds the mark in the word.
  */
 #pragma once
 #include "base/atomic.h"
+#include "wire/frame.h"
+#include "wire/move.h"
 #include <portolan/outcome.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +28,7 @@
 
 enum {
         PTL_OUTBOX_MAGIC = 0x424f5450, /* "PTOB" */
-        PTL_OUTBOX_VERSION = 1,
+        PTL_OUTBOX_VERSION = 2,
         PTL_OUTBOX_LEVELS = 4,
         PTL_POOL_SLOTS = 256,
         PTL_POOL_PAGE = 4096,
@@ -28,6 +36,8 @@ enum {
 };
 
 #define PTL_POOL_SIZE         (4u << 20)
+#define PTL_OUTBOX_ROUTES     0x1000u /* struct ptl_move_route */
+#define PTL_OUTBOX_NAMES      0x2000u /* struct ptl_move_name */
 #define PTL_OUTBOX_TAKEN      0x10000u                              /* rights the owner chose */
 #define PTL_OUTBOX_CLAIMED    (PTL_OUTBOX_TAKEN + PTL_TAKEN_ENTRIES * 8u) /* rights the peer chose */
 #define PTL_OUTBOX_RINGS      (PTL_OUTBOX_CLAIMED + PTL_TAKEN_ENTRIES * 8u)
@@ -47,7 +57,7 @@ struct ptl_bell_words {
         _Atomic uint32_t armed;   /* for frames */
         _Atomic uint32_t wanting; /* for room: ring space, window or block given back */
         _Atomic uint32_t cpu;     /* the CPU the owner last ran on */
-        uint32_t reserved;
+        _Atomic uint32_t moves;   /* marks of words, and names: the peer looks at the words (E8) */
 };
 
 struct ptl_outbox_head {
@@ -64,8 +74,11 @@ struct ptl_outbox_head {
 
 _Static_assert(offsetof(struct ptl_outbox_head, consumed) == 128, "layout");
 _Static_assert(offsetof(struct ptl_outbox_head, bell) == 256, "layout");
+_Static_assert(offsetof(struct ptl_outbox_head, bell.moves) == 268, "layout");
 _Static_assert(offsetof(struct ptl_outbox_head, returned) == 384, "layout");
-_Static_assert(sizeof(struct ptl_outbox_head) <= 4096, "the head is one page");
+_Static_assert(sizeof(struct ptl_outbox_head) <= PTL_OUTBOX_ROUTES, "the head is one page");
+_Static_assert(PTL_OUTBOX_ROUTES + PTL_MOVE_ROUTES * sizeof(struct ptl_move_route) == PTL_OUTBOX_NAMES, "layout");
+_Static_assert(PTL_OUTBOX_NAMES + PTL_MOVE_NAMES * sizeof(struct ptl_move_name) <= PTL_OUTBOX_TAKEN, "layout");
 
 /* One side's view of one outbox. */
 struct ptl_outbox {
@@ -80,6 +93,35 @@ static inline _Atomic uint64_t *ptl_outbox_taken(const struct ptl_outbox *box, b
 {
         return (_Atomic uint64_t *)(void *)(box->base +
                                             (claimed ? PTL_OUTBOX_CLAIMED : PTL_OUTBOX_TAKEN));
+}
+/* The word of a right, by its number in the owner's tables. */
+static inline _Atomic uint64_t *ptl_outbox_word(const struct ptl_outbox *box, uint32_t right)
+{
+        return ptl_outbox_taken(box, ptl_right_is_claimed(right)) + ptl_right_index(right);
+}
+static inline void ptl_outbox_show(const struct ptl_outbox *mine, uint32_t right, uint64_t word)
+{
+        ptl_store_release(ptl_outbox_word(mine, right), word); /* E6, E8 */
+}
+static inline uint64_t ptl_outbox_look(const struct ptl_outbox *theirs, uint32_t right)
+{
+        return ptl_load_acquire(ptl_outbox_word(theirs, right)); /* E6 */
+}
+
+/* A word was marked, or a name stored: holders that publish from now on look. V1's fence is the caller's. */
+static inline void ptl_outbox_count_move(const struct ptl_outbox *mine)
+{
+        _Atomic uint32_t *moves = &ptl_outbox_head(mine)->bell.moves;
+
+        ptl_store_release(moves, ptl_load_relaxed(moves) + 1); /* E8; relaxed: our own word */
+}
+static inline struct ptl_move_route *ptl_outbox_route(const struct ptl_outbox *box, uint32_t route)
+{
+        return (struct ptl_move_route *)(void *)(box->base + PTL_OUTBOX_ROUTES) + route;
+}
+static inline struct ptl_move_name *ptl_outbox_name(const struct ptl_outbox *box, uint32_t place)
+{
+        return (struct ptl_move_name *)(void *)(box->base + PTL_OUTBOX_NAMES) + place;
 }
 static inline char *ptl_outbox_ring(const struct ptl_outbox *box, unsigned level)
 {

@@ -141,6 +141,50 @@ TEST(sealed_outbox_keeps_its_size_its_pages_and_its_seals)
         ptl_outbox_unmap(&box);
 }
 
+TEST(a_rights_word_and_the_count_of_marks_are_seen_where_the_tables_say)
+{
+        struct ptl_outbox box, view;
+        struct ptl_right_word w;
+        int fd;
+
+        CHECK(ptl_outbox_create(&box, &fd) == 0 && ptl_outbox_attach(fd, &view) == 0);
+        close(fd);
+        CHECK_EQ(ptl_load_relaxed(&ptl_outbox_head(&view)->bell.moves), 0);
+        ptl_outbox_show(&box, ptl_right_make(7, 3), ptl_word_moved(5, 9));
+        ptl_outbox_show(&box, ptl_right_make(7, 1) | PTL_RIGHT_CLAIMED, ptl_word_marked());
+        ptl_outbox_count_move(&box);
+        ptl_outbox_count_move(&box);
+        CHECK_EQ(ptl_load_acquire(&ptl_outbox_head(&view)->bell.moves), 2);
+        CHECK_EQ(ptl_word_decode(ptl_outbox_look(&view, ptl_right_make(7, 3)), &w), 0);
+        CHECK(w.state == PTL_WORD_MOVED && w.messages == 5 && w.route == 9);
+        CHECK_EQ(ptl_outbox_look(&view, 7 | PTL_RIGHT_CLAIMED), ptl_word_marked());
+        CHECK_EQ(ptl_outbox_look(&view, 8), ptl_word_open(0, 0));
+        ptl_outbox_unmap(&view);
+        ptl_outbox_unmap(&box);
+}
+
+TEST(routes_and_names_take_memory_only_when_they_are_reserved)
+{
+        struct ptl_outbox box, view;
+        struct stat before, after;
+        int fd;
+
+        CHECK(ptl_outbox_create(&box, &fd) == 0 && ptl_outbox_attach(fd, &view) == 0);
+        CHECK(fstat(fd, &before) == 0);
+        CHECK_EQ(ptl_outbox_reserve(&box, PTL_OUTBOX_ROUTES, PTL_OUTBOX_NAMES - PTL_OUTBOX_ROUTES), 0);
+        CHECK_EQ(ptl_outbox_reserve(&box, PTL_OUTBOX_NAMES, PTL_MOVE_NAMES * sizeof(struct ptl_move_name)), 0);
+        CHECK(fstat(fd, &after) == 0);
+        CHECK(after.st_blocks > before.st_blocks || sysconf(_SC_PAGESIZE) > 4096);
+        ptl_outbox_route(&box, PTL_MOVE_ROUTES - 1)->task.high = 1;
+        ptl_outbox_name(&box, PTL_MOVE_NAMES - 1)->word = 2;
+        CHECK_EQ(ptl_outbox_route(&view, PTL_MOVE_ROUTES - 1)->task.high, 1);
+        CHECK_EQ(ptl_outbox_name(&view, PTL_MOVE_NAMES - 1)->word, 2);
+        CHECK_EQ(ptl_outbox_name(&view, 0)->task.high, 0);
+        close(fd);
+        ptl_outbox_unmap(&view);
+        ptl_outbox_unmap(&box);
+}
+
 TEST(owner_writes_on_and_the_reader_sees_it)
 {
         struct ptl_outbox box, view;
@@ -254,6 +298,7 @@ static const struct fake {
                                                                  PTL_OUTBOX_VERSION + 1,                                                                                                 0, PTL_E_VERSION},
         {"the next version, larger",                            MFD_ALLOW_SEALING,                               0x100000,                                       ALL_SEALS,                                                                                        true,                                                                                PTL_OUTBOX_MAGIC,
                                                                  PTL_OUTBOX_VERSION + 1,                                  0x100000, PTL_E_VERSION},
+        {"the version before",                        MFD_ALLOW_SEALING,    0,ALL_SEALS,true, PTL_OUTBOX_MAGIC, PTL_OUTBOX_VERSION - 1, 0, PTL_E_VERSION},
         {"version 0",                        MFD_ALLOW_SEALING,    0,ALL_SEALS,true,                                                                                                  PTL_OUTBOX_MAGIC,                                                                                                                 0,                                                                                                                       0, PTL_E_VERSION},
         {"huge pages",                      MFD_ALLOW_SEALING | MFD_HUGETLB, 0,  ALL_SEALS,                                                                             false,                                                                                                                                                                     GOOD_HEAD,
                                                                  PTL_E_MALFORMED             },

@@ -347,8 +347,8 @@ struct room_wait {
         bool done; /* the check is asked again after it said yes */
         /* For the hint: words of the peer's, as they were before the attempt. */
         const _Atomic uint64_t *consumed, *taken;
-        uint64_t saw_consumed;
-        uint32_t saw_taken, enough; /* messages to be taken before another attempt is worth while */
+        uint64_t saw_consumed, saw_taken;
+        uint32_t enough; /* messages to be taken before another attempt is worth while */
 };
 
 static void remember_words(struct ptl_task *task, struct room_wait *w)
@@ -363,10 +363,9 @@ static void remember_words(struct ptl_task *task, struct room_wait *w)
         if (!link || !link->peer.base)
                 return;
         w->consumed = &ptl_outbox_head(&link->peer)->consumed;
-        w->taken = ptl_outbox_taken(&link->peer, ptl_right_is_claimed(e->remote)) +
-                   ptl_right_index(e->remote);
+        w->taken = ptl_outbox_word(&link->peer, e->remote);
         w->saw_consumed = ptl_load_relaxed(w->consumed); /* relaxed: hints */
-        w->saw_taken = (uint32_t)ptl_load_relaxed(w->taken); /* relaxed: hints */
+        w->saw_taken = ptl_load_relaxed(w->taken);       /* relaxed: hints */
         w->enough = e->limit_messages / 8 + 1;
 }
 
@@ -386,10 +385,13 @@ static bool room_check(struct ptl_task *task, struct ptl_waiter *waiter)
 static bool room_hint(const struct ptl_waiter *waiter)
 {
         const struct room_wait *w = PTL_CONTAINER(waiter, struct room_wait, waiter);
+        uint64_t taken;
 
-        return w->consumed &&
-               (ptl_load_relaxed(w->consumed) - w->saw_consumed >= 8192 || /* relaxed: hints */
-                (uint32_t)ptl_load_relaxed(w->taken) - w->saw_taken >= w->enough); /* relaxed: hints */
+        if (!w->consumed)
+                return false;
+        taken = ptl_load_relaxed(w->taken); /* relaxed: a hint, as below */
+        return ptl_load_relaxed(w->consumed) - w->saw_consumed >= 8192 || (taken ^ w->saw_taken) & PTL_WORD_MOVES ||
+               (uint32_t)taken - (uint32_t)w->saw_taken >= w->enough;
 }
 
 static int wait_and_send(struct ptl_task *task, ptl_port port, struct ptl_sending *s,

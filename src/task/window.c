@@ -4,23 +4,27 @@
 #include "port/receiver.h"
 
 /* Believes the receiver's count only between its last value and what was sent. */
+static void believe(struct ptl_entry *e, const struct ptl_right_word *word)
+{
+        uint32_t units = (word->units - e->taken_units) & PTL_WORD_UNITS_MASK;
+
+        if (word->messages - e->taken > e->sent - e->taken)
+                return;
+        e->taken = word->messages;
+        if (units <= e->sent_units - e->taken_units)
+                e->taken_units += units;
+}
+
 void ptl_window_refresh(struct ptl_entry *e)
 {
         struct ptl_link *link = &e->peer->link;
-        bool claimed = ptl_right_is_claimed(e->remote);
-        uint64_t seen;
-        uint32_t messages;
+        struct ptl_right_word word;
 
         if (!link->peer.base || e->flags & PTL_ENTRY_UNCONFIRMED)
                 return;
-        /* E6 */
-        seen = ptl_load_acquire(ptl_outbox_taken(&link->peer, claimed) + ptl_right_index(e->remote));
-        messages = (uint32_t)seen;
-        if (messages - e->taken > e->sent - e->taken)
-                return;
-        e->taken = messages;
-        if ((uint32_t)(seen >> 32) - e->taken_units <= e->sent_units - e->taken_units)
-                e->taken_units = (uint32_t)(seen >> 32);
+        if (!ptl_word_decode(ptl_outbox_look(&link->peer, e->remote), &word) && /* E6 */
+            word.state == PTL_WORD_OPEN)
+                believe(e, &word);
 }
 
 size_t ptl_window_fitting(const struct ptl_entry *e, const struct ptl_bytes *messages, size_t n)

@@ -161,7 +161,13 @@ const char *ptl_frame_kind_name(unsigned kind)
                 [PTL_FRAME_GIVE] = "GIVE",       [PTL_FRAME_SETTLED] = "SETTLED",
                 [PTL_FRAME_WITHDRAW] = "WITHDRAW", [PTL_FRAME_REDEEM] = "REDEEM",
                 [PTL_FRAME_ASK] = "ASK",         [PTL_FRAME_READ_OUT] = "READ_OUT",
-                [PTL_FRAME_LIMIT] = "LIMIT",
+                [PTL_FRAME_LIMIT] = "LIMIT",     [PTL_FRAME_MOVED] = "MOVED",
+                [PTL_FRAME_STAYS] = "STAYS",     [PTL_FRAME_MOVE] = "MOVE",
+                [PTL_FRAME_HOLDER] = "HOLDER",   [PTL_FRAME_COUNT] = "COUNT",
+                [PTL_FRAME_QUEUED] = "QUEUED",   [PTL_FRAME_COMMIT] = "COMMIT",
+                [PTL_FRAME_ABANDON] = "ABANDON", [PTL_FRAME_BEHIND] = "BEHIND",
+                [PTL_FRAME_DONE] = "DONE",       [PTL_FRAME_PASS] = "PASS",
+                [PTL_FRAME_CLAIM_MOVED] = "CLAIM_MOVED", [PTL_FRAME_FORGET] = "FORGET",
         };
 
         return kind < PTL_FRAME_KINDS ? names[kind] : "?";

@@ -38,6 +38,21 @@ enum ptl_frame_kind {
         PTL_FRAME_READ_OUT, /* it is. Body: its struct ptl_task_id */
         PTL_FRAME_LIMIT, /* aux: number of a limit that the reader has reached at the writer's (quota.h). token: 1:
                             its ring is not read for that; 0: it is read again. Body: struct ptl_frame_limit */
+        /* A receive right that moves (docs/protocol/migration.md; bodies: wire/move.h): */
+        PTL_FRAME_MOVED,  /* right: one of the reader's, whose word in the writer's outbox tells where its port
+                             went; 0: the name at place `aux` does */
+        PTL_FRAME_STAYS,  /* right: one of the reader's whose word was marked: its port has not gone */
+        PTL_FRAME_MOVE,   /* right: the writer's number of a move to the reader, here and below */
+        PTL_FRAME_HOLDER, /* token: a holder's place in the move, here and below */
+        PTL_FRAME_COUNT,
+        PTL_FRAME_QUEUED, /* the next frame is the message */
+        PTL_FRAME_COMMIT, /* the port is the reader's */
+        PTL_FRAME_ABANDON,
+        PTL_FRAME_BEHIND, /* a message beyond the count of a dead holder, number aux: the next frame is the message */
+        PTL_FRAME_DONE,   /* nothing more comes for this holder */
+        PTL_FRAME_PASS,   /* the right that waits for a message goes on to that task */
+        PTL_FRAME_CLAIM_MOVED, /* right: index and generation the holder chose, as of CLAIM */
+        PTL_FRAME_FORGET,      /* right: place of a name that the writer needs no more */
         PTL_FRAME_KINDS
 };
 

@@ -6,24 +6,6 @@
 #include <portolan/port.h>
 #include <string.h>
 
-int ptl_word_decode(uint64_t word, struct ptl_right_word *ret_word)
-{
-        uint32_t high = (uint32_t)(word >> 32);
-
-        *ret_word = (struct ptl_right_word){.messages = (uint32_t)word};
-        if (!(word & PTL_WORD_MOVES)) {
-                ret_word->units = high;
-                return 0;
-        }
-        if (!(word & PTL_WORD_HAS_MOVED)) {
-                ret_word->state = PTL_WORD_MARKED;
-                return word == ptl_word_marked() ? 0 : PTL_E_MALFORMED;
-        }
-        ret_word->state = PTL_WORD_MOVED;
-        ret_word->route = high & 0x3fffffff;
-        return ret_word->route < PTL_MOVE_ROUTES ? 0 : PTL_E_MALFORMED;
-}
-
 static bool is_task(const struct ptl_task_id *task) { return task->high || task->low; }
 
 /* Could it be a right's in the table of the port's task? */

@@ -48,7 +48,23 @@ static inline uint64_t ptl_word_moved(uint32_t count, uint32_t route)
 }
 
 /* PTL_E_MALFORMED: bits that no owner sets. */
-PTL_MUST_CHECK int ptl_word_decode(uint64_t word, struct ptl_right_word *ret_word);
+PTL_MUST_CHECK static inline int ptl_word_decode(uint64_t word, struct ptl_right_word *ret_word)
+{
+        uint32_t high = (uint32_t)(word >> 32);
+
+        *ret_word = (struct ptl_right_word){.messages = (uint32_t)word};
+        if (!(word & PTL_WORD_MOVES)) {
+                ret_word->units = high;
+                return 0;
+        }
+        if (!(word & PTL_WORD_HAS_MOVED)) {
+                ret_word->state = PTL_WORD_MARKED;
+                return word == ptl_word_marked() ? 0 : PTL_E_MALFORMED;
+        }
+        ret_word->state = PTL_WORD_MOVED;
+        ret_word->route = high & 0x3fffffff;
+        return ret_word->route < PTL_MOVE_ROUTES ? 0 : PTL_E_MALFORMED;
+}
 
 /* --- tables in the outbox --- */
 
