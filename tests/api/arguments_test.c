@@ -246,7 +246,7 @@ API_TEST(region_items_that_make_no_sense_are_refused)
         const struct ptl_region_item rows[] = {
                 {NULL, PTL_REGION_VOLATILE, 0},
                 {r,    0,                   0},
-                {r,    3,                   0},
+                {r,    4,                   0},
                 {r,    UINT32_MAX,          0},
                 {r,    PTL_REGION_VOLATILE, 1}
         };
