@@ -316,3 +316,41 @@ int ptl_memory_private(size_t size, void **ret_data)
         madvise(*ret_data, ptl_memory_round(size), MADV_DONTFORK);
         return 0;
 }
+
+enum { KEPT_SEALS = SIZE_SEALS | F_SEAL_SEAL };
+
+int ptl_kept_memory_create(size_t size, int *ret_fd, void **ret_data)
+{
+        ptl_cleanup(ptl_closep) int fd = -EBADF;
+        int r = memfd("portolan-kept", size, &fd);
+
+        if (!r && fcntl(fd, F_ADD_SEALS, KEPT_SEALS) < 0)
+                r = -errno;
+        if (!r)
+                r = map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED, ret_data);
+        if (!r)
+                *ret_fd = ptl_steal_fd(&fd);
+        return r;
+}
+
+int ptl_kept_memory_attach(int fd, size_t size, void **ret_data)
+{
+        int r = check_sealed(fd, KEPT_SEALS, size, 0);
+        struct stat st;
+
+        if (r)
+                return r;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        /* Sealed against all writing it is nothing of this kind. */
+        if ((uint64_t)st.st_size != size || st.st_uid != geteuid() || fcntl(fd, F_GET_SEALS) & F_SEAL_WRITE)
+                return PTL_E_MALFORMED;
+        return map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED, ret_data);
+}
+
+int ptl_kept_memory_reserve(int fd, uint64_t offset, uint64_t size) { return reserve(fd, offset, size); }
+
+void ptl_kept_memory_release(int fd, uint64_t offset, uint64_t size)
+{
+        (void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+}

@@ -187,3 +187,18 @@ PTL_MUST_CHECK int ptl_board_memory_create(size_t size, int *ret_fd, void **ret_
 
 /* Maps @fd read-only after the checks of ptl_outbox_attach(); PTL_E_MALFORMED, -errno. */
 PTL_MUST_CHECK int ptl_board_memory_attach(int fd, size_t size, const void **ret_data);
+
+/* --- memory that its maker may lose and find again: the server's journal (server/journal.h) --- */
+
+/* Makes @size bytes (whole pages), sparse, mapped writable, of fixed size (SHRINK, GROW, SEAL). */
+PTL_MUST_CHECK int ptl_kept_memory_create(size_t size, int *ret_fd, void **ret_data);
+
+/* Maps @fd writable: memory on tmpfs with these seals, of exactly @size, made by this process' user.
+ * Return: 0, PTL_E_MALFORMED, -errno. */
+PTL_MUST_CHECK int ptl_kept_memory_attach(int fd, size_t size, void **ret_data);
+
+/* Reserves a part of it; 0, -ENOSPC, -ENOMEM. */
+PTL_MUST_CHECK int ptl_kept_memory_reserve(int fd, uint64_t offset, uint64_t size);
+
+/* Gives the memory of whole pages back; they are zero then. */
+void ptl_kept_memory_release(int fd, uint64_t offset, uint64_t size);
