@@ -6,6 +6,7 @@
 #include "server/identity.h"
 #include "server/introduce.h"
 #include "server/name.h"
+#include "server/record.h"
 #include "server/request.h"
 #include "server/scan.h"
 #include "server/trace.h"
@@ -22,7 +23,7 @@ static void update_interest(struct client *c)
         bool has_output = !list_is_empty(&c->output.packets);
         uint32_t interest = 0;
 
-        if (c->state == CLIENT_DOOMED)
+        if (c->state == CLIENT_DOOMED || client_is_absent(c))
                 return;
         /* Answers are bounded by this, so only events can fill a queue up to its quota. */
         if (c->output.bytes < QUOTA_OUTPUT_PAUSE && c->output.descriptors < QUOTA_OUTPUT_FDS / 2)
@@ -52,6 +53,8 @@ static void note_output(struct client *c, int r)
                 client_expel(c);
         else if (r != 0 && r != -EAGAIN)
                 client_doom(c);
+        if (c->n_watches && list_is_empty(&c->output.packets))
+                record_watches(c); /* what they told has gone out */
         update_interest(c);
 }
 
@@ -235,7 +238,7 @@ int client_new(struct server *server, int socket)
         return 0;
 }
 
-void client_promote(struct client *c)
+static void enter_tasks(struct client *c)
 {
         struct server *server = c->server;
         struct ptl_task_id id = c->identity.task;
@@ -247,6 +250,49 @@ void client_promote(struct client *c)
         map_add(&server->tasks_by_pid, &c->by_pid,
                 map_hash(&server->tasks_by_pid, &c->identity.pid, sizeof c->identity.pid));
         server->n_tasks++;
+}
+
+void client_promote(struct client *c)
+{
+        enter_tasks(c);
+        record_task(c);
+}
+
+struct client *client_recall(struct server *server, const struct ptl_identity *identity, const char command[16],
+                             uint64_t number)
+{
+        struct client *c = allocate(server, -EBADF);
+
+        if (!c)
+                return NULL;
+        c->identity = *identity;
+        memcpy(c->command, command, sizeof c->command);
+        c->is_recorded = true;
+        server->tasks.last = number - 1;
+        server->n_clients++;
+        enter_tasks(c);
+        return c;
+}
+
+int client_find_process(struct client *c)
+{
+        int r = identity_find_process(&c->identity, &c->process);
+
+        return r ? r : server_source_add(c->server, c->process, EPOLLIN, &c->process_source);
+}
+
+void client_return(struct client *absent, struct client *c)
+{
+        struct server *server = c->server;
+
+        absent->identity = c->identity;
+        memcpy(absent->command, c->command, sizeof absent->command);
+        absent->socket = ptl_steal_fd(&c->socket);
+        absent->interest = c->interest;
+        server_source_change(server, absent->socket, absent->interest, &absent->socket_source);
+        output_move(&c->output, &absent->output); /* WELCOME, if it could not be sent yet */
+        client_doom(c);
+        note_output(absent, output_flush(&absent->output, absent->socket));
 }
 
 void client_doom(struct client *c)
@@ -298,6 +344,7 @@ static void bury(struct client *c)
         look_up_drop_all(c);
         name_withdraw_all(c);
         leave_tasks(c);
+        record_task_gone(c);
         introduction_end_all(c);
         server->n_clients--;
         if (server->n_clients == 0)

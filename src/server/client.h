@@ -6,8 +6,13 @@
  *                   \                 \
  *                    `---- doom -------`--> DOOMED --handler returns--> buried -> freed
  *
+ *   (journal) -> TASK, absent --its HELLO with its passport--> TASK
+ *
  * A client is doomed when its socket hangs up, its process ends, it breaks the protocol, or it does
  * not read. From then on nothing is sent to it; being buried is its death as others see it.
+ *
+ * An absent task is known from the journal of the server before, and has not come back yet: it has no socket.
+ * What is sent to it waits in its output. Else it is a task like others.
  */
 #pragma once
 #include "server/output.h"
@@ -20,12 +25,13 @@ struct client {
         struct server *server;
         enum client_state state;
         struct source socket_source, process_source;
-        int socket;
+        int socket;  /* -EBADF: it is absent */
         int process; /* pidfd, or -EBADF */
         uint32_t interest;
         struct ptl_identity identity;
         char command[16];
-        bool only_looks; /* it was let in beyond the quota, to look */
+        bool only_looks;   /* it was let in beyond the quota, to look */
+        bool is_recorded;  /* in the journal */
 
         struct list in_state;       /* server->greeting, doomed or buried */
         struct list in_stalled;     /* server->stalled */
@@ -48,6 +54,22 @@ PTL_MUST_CHECK int client_new(struct server *server, int socket);
 
 /* A HELLO was accepted: from now on it is a task, with the id in its identity. */
 void client_promote(struct client *client);
+
+/* A task that the journal tells of; its process is looked for by client_find_process(). NULL: no memory. */
+struct client *client_recall(struct server *server, const struct ptl_identity *identity, const char command[16],
+                             uint64_t number);
+
+/* Return: 0, -ESRCH (it has ended, or its pid is another's), -errno. */
+PTL_MUST_CHECK int client_find_process(struct client *absent);
+
+static inline bool client_is_absent(const struct client *client)
+{
+        return client->socket < 0 && client->state == CLIENT_TASK;
+}
+
+/* @absent has come back, over the connection that @client is, and was welcomed there: takes that over. What is
+ * left of @client is doomed. */
+void client_return(struct client *absent, struct client *client);
 
 /* Takes in what it has said by now, as far as its turn goes. */
 void client_hear(struct client *client);

@@ -48,11 +48,9 @@ struct descriptor *descriptor_unref(struct descriptor *d)
         return NULL;
 }
 
-static int check(int fd, uint64_t size, int needed)
+static int check_seals(int fd, int needed, struct stat *ret_stat)
 {
-        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
         struct statfs fs;
-        struct stat st;
         int seals;
 
         /* The seals come first: only kernel memory has any, and a file of some FUSE file system
@@ -60,10 +58,27 @@ static int check(int fd, uint64_t size, int needed)
         seals = fcntl(fd, F_GET_SEALS);
         if (seals < 0 || (seals & needed) != needed)
                 return PTL_E_MALFORMED;
-        if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+        if (fstatfs(fd, &fs) < 0 || fstat(fd, ret_stat) < 0)
                 return -errno;
-        if (fs.f_type != TMPFS_MAGIC) /* hugetlb: blocks are not counted per file there */
-                return PTL_E_MALFORMED;
+        /* hugetlb: blocks are not counted per file there */
+        return fs.f_type == TMPFS_MAGIC ? 0 : PTL_E_MALFORMED;
+}
+
+int descriptor_check_fixed(int fd)
+{
+        struct stat st;
+
+        return check_seals(fd, SEALS, &st);
+}
+
+static int check(int fd, uint64_t size, int needed)
+{
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        struct stat st;
+        int r = check_seals(fd, needed, &st);
+
+        if (r)
+                return r;
         if (size == 0 || size > (uint64_t)st.st_size)
                 return PTL_E_MALFORMED;
         size = (size + page - 1) / page * page; /* no overflow: at most a file's size */

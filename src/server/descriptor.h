@@ -28,6 +28,9 @@ struct descriptor *descriptor_unref(struct descriptor *d);
  */
 PTL_MUST_CHECK int descriptor_check_region(int fd, uint64_t size);
 
+/* Is it memory that nobody can make smaller or larger? As above. */
+PTL_MUST_CHECK int descriptor_check_fixed(int fd);
+
 /* Is it memory of exactly @size, reserved, that only its maker can write (wire/board.h)? As above. */
 PTL_MUST_CHECK int descriptor_check_board(int fd, uint64_t size);
 

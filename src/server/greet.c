@@ -81,13 +81,14 @@ static struct descriptor *new_passport(const struct client *client)
         return d;
 }
 
-static void welcome(struct client *client, uint32_t serial)
+static void welcome(struct client *client, uint32_t serial, uint64_t features)
 {
         struct descriptor *passport = new_passport(client);
         struct ptl_server_msg msg = {
                 .type = PTL_SM_WELCOME,
                 .serial = serial,
                 .welcome = {.protocol = PTL_SERVER_PROTOCOL,
+                            .features = features,
                             .you = client->identity,
                             .server = client->server->identity,
                             .version = PTL_VERSION},
@@ -97,9 +98,29 @@ static void welcome(struct client *client, uint32_t serial)
         descriptor_unref(passport);
 }
 
+/* The absent task whose passport it shows, or NULL. */
+static struct client *find_absent(const struct client *client, int passport)
+{
+        struct ptl_task_id id;
+        struct client *c = passport_check(passport, &client->identity, &id) ? client_find(client->server, id) : NULL;
+
+        return c && client_is_absent(c) ? c : NULL;
+}
+
+/* It was a task all the time: no quota is asked. WELCOME goes before what has waited for it. */
+static void welcome_back(struct client *client, struct client *absent, const struct ptl_server_msg *msg)
+{
+        client->identity.task = absent->identity.task;
+        memcpy(client->command, msg->hello.command, sizeof client->command);
+        welcome(client, msg->serial, PTL_SM_RECALLED);
+        if (client->state != CLIENT_DOOMED)
+                client_return(absent, client);
+}
+
 void greet(struct client *client, const void *packet, size_t size, int passport)
 {
         struct ptl_server_msg msg;
+        struct client *absent;
         uint32_t serial;
         int r;
 
@@ -117,6 +138,11 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
                 turn_away(client, msg.serial, PTL_E_QUOTA);
                 return;
         }
+        absent = find_absent(client, passport);
+        if (absent) {
+                welcome_back(client, absent, &msg);
+                return;
+        }
         r = admit(client, &msg.hello, passport);
         if (r) {
                 client_answer(client, msg.serial, r); /* it may ask again when others have left */
@@ -126,5 +152,5 @@ void greet(struct client *client, const void *packet, size_t size, int passport)
                 client->server->is_short || client->server->n_tasks >= client->server->quota.tasks;
         memcpy(client->command, msg.hello.command, sizeof client->command);
         client_promote(client);
-        welcome(client, msg.serial);
+        welcome(client, msg.serial, 0);
 }

@@ -73,6 +73,19 @@ int identity_of_peer(int sock, struct ptl_identity *ret_who, int *ret_pidfd)
         return 0;
 }
 
+int identity_find_process(const struct ptl_identity *who, int *ret_pidfd)
+{
+        ptl_cleanup(ptl_closep) int fd = (int)syscall(SYS_pidfd_open, who->pid, 0);
+
+        if (fd < 0) /* EINVAL: the number is a thread's now */
+                return errno == EINVAL ? -ESRCH : -errno;
+        /* Behind the opening: if the number was given away before it, the time is another's. */
+        if (!who->start_time || start_time(who->pid) != who->start_time)
+                return -ESRCH;
+        *ret_pidfd = ptl_steal_fd(&fd);
+        return 0;
+}
+
 struct ptl_identity identity_of_self(void)
 {
         return (struct ptl_identity){

@@ -14,6 +14,14 @@
  */
 PTL_MUST_CHECK int identity_of_peer(int sock, struct ptl_identity *ret_who, int *ret_pidfd);
 
+/**
+ * identity_find_process - the process of a recorded identity, if it lives
+ * @ret_pidfd: filled on success, the caller's
+ *
+ * Return: 0, -ESRCH (it has ended, or its number is another's by now), -errno.
+ */
+PTL_MUST_CHECK int identity_find_process(const struct ptl_identity *who, int *ret_pidfd);
+
 /* This process; its task id is 0. */
 struct ptl_identity identity_of_self(void);
 

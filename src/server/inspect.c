@@ -57,7 +57,7 @@ int inspect_lodge(struct client *client, int *fd)
 static uint32_t descriptors_of(const struct client *client)
 {
         uint32_t n =
-                1 + (client->process >= 0) + (client->board != NULL) + client->output.descriptors;
+                (client->socket >= 0) + (client->process >= 0) + (client->board != NULL) + client->output.descriptors;
 
         return n + (uint32_t)client->n_regions;
 }

@@ -16,7 +16,6 @@
 enum {
         BACKLOG = 4096, /* the kernel lowers it to net.core.somaxconn */
         LOCK_MS = 10000,
-        SYSTEMD_FD = 3, /* SD_LISTEN_FDS_START */
 };
 
 static int open_socket(void)
@@ -179,23 +178,13 @@ static bool is_listening_seqpacket(int fd)
                getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening;
 }
 
-/* sd_listen_fds(3) */
-int listener_adopt(struct listener *ret_listener)
+int listener_adopt(int fd, struct listener *ret_listener)
 {
-        const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-        bool is_for_us = pid && fds && atol(pid) == (long)getpid() && atoi(fds) > 0;
-
-        unsetenv("LISTEN_PID");
-        unsetenv("LISTEN_FDS");
-        unsetenv("LISTEN_FDNAMES");
-        if (!is_for_us)
-                return PTL_E_NOT_FOUND;
-        if (!is_listening_seqpacket(SYSTEMD_FD))
+        if (!is_listening_seqpacket(fd))
                 return PTL_E_INVALID;
-        if (fcntl(SYSTEMD_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-            fcntl(SYSTEMD_FD, F_SETFL, fcntl(SYSTEMD_FD, F_GETFL) | O_NONBLOCK) < 0)
+        if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
                 return -errno;
-        *ret_listener = (struct listener){.socket = SYSTEMD_FD};
+        *ret_listener = (struct listener){.socket = fd};
         return 0;
 }
 

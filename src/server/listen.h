@@ -34,9 +34,9 @@ struct listener {
  */
 PTL_MUST_CHECK int listener_open(const char *path, bool is_public, struct listener *ret_listener);
 
-/* The socket that systemd passed. Return: 0, PTL_E_NOT_FOUND (it passed none), PTL_E_INVALID (not a
- * listening SOCK_SEQPACKET of AF_UNIX). Takes LISTEN_PID and LISTEN_FDS out of the environment. */
-PTL_MUST_CHECK int listener_adopt(struct listener *ret_listener);
+/* A socket that systemd passed; @fd: consumed on success. Return: 0, PTL_E_INVALID (not a listening
+ * SOCK_SEQPACKET of AF_UNIX), -errno. */
+PTL_MUST_CHECK int listener_adopt(int fd, struct listener *ret_listener);
 
 /**
  * listener_lock - keep others from opening a socket here

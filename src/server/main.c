@@ -3,7 +3,9 @@
 #define _GNU_SOURCE
 #include "base/cleanup.h"
 #include "server/background.h"
+#include "server/passed.h"
 #include "server/ready.h"
+#include "server/recall.h"
 #include "server/server.h"
 #include "server/trace.h"
 #include <fcntl.h>
@@ -180,33 +182,38 @@ static void raise_descriptor_limit(void)
         (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int start(const struct options *options, struct server *server)
+static int start(const struct options *options, struct server *server, struct store *store)
 {
         struct listener listener;
-        int r = listener_adopt(&listener);
+        int r;
 
+        store_init(store);
+        r = passed_adopt(store, &listener);
         if (r == PTL_E_NOT_FOUND)
                 r = listener_open(options->socket, options->is_public, &listener);
         if (r)
                 return r;
-        r = server_init(server, &listener);
+        r = server_init(server, &listener, store);
         if (r) {
                 listener_withdraw(&listener);
                 ptl_close(listener.socket);
+                return r;
         }
-        return r;
+        recall(server);
+        return 0;
 }
 
 static int serve(struct server *server, const struct options *options)
 {
         int r;
 
-        ready_notify_systemd("READY=1");
+        (void)ready_notify_systemd("READY=1", -EBADF);
         r = server_run(server, options->idle_exit_ns);
-        ready_notify_systemd("STOPPING=1");
+        (void)ready_notify_systemd("STOPPING=1", -EBADF);
         if (r)
                 complain("waiting for events", r);
         server_fini(server);
+        store_fini(server->store);
         return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -226,6 +233,7 @@ static int report_start(const struct options *options, int report, int outcome)
 int main(int argc, char **argv)
 {
         static struct server server; /* large: the ring of retired ids */
+        static struct store store;
         struct options options;
         int report = -EBADF, r, status;
 
@@ -238,10 +246,11 @@ int main(int argc, char **argv)
                         complain(options.socket, r);
                 if (report < 0)
                         return r ? EXIT_FAILURE : EXIT_SUCCESS;
+                unsetenv("NOTIFY_SOCKET"); /* of the program that started us: what it says there is its own affair */
         }
         trace_init();
         raise_descriptor_limit();
-        r = start(&options, &server);
+        r = start(&options, &server, &store);
         status = report_start(&options, report, r);
         return r ? status : serve(&server, &options);
 }

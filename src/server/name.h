@@ -6,7 +6,8 @@
  *
  *   unknown    not in the map
  *   awaited    in the map, without an owner, with at least one look-up that waits
- *   published  in the map, with an owner; nobody waits
+ *   published  in the map, with an owner; nobody waits, but for a region that was recalled from the journal,
+ *              whose memory its owner will bring
  *
  *   unknown  --LOOK_UP wait--> awaited          awaited --last CANCEL or death--> unknown
  *   unknown, awaited --PUBLISH--> published     published --WITHDRAW, owner's death--> unknown
@@ -21,7 +22,10 @@ struct name {
         struct list look_ups; /* that wait, the oldest first */
         struct client *owner; /* NULL: awaited */
         struct ptl_sm_publish what;
-        struct descriptor *region; /* NULL for a port */
+        struct descriptor *region; /* NULL for a port, and until a recalled region's owner is back */
+        bool is_recorded;          /* in the journal */
+        bool is_unconfirmed;       /* recalled from it; its owner has not published it again */
+        uint32_t state;            /* as in the journal, enum record_state */
         size_t size;
         char text[]; /* not terminated */
 };
@@ -40,8 +44,18 @@ static inline bool name_is_hidden(const struct name *name) { return name->text[0
 PTL_MUST_CHECK int name_publish(struct client *client, const struct ptl_server_msg *msg, int *fd,
                                 struct name **ret_name);
 
-/* Tells those who watch for it, and answers those who wait for it. */
+/* Tells those who watch for it, if they were not told by now, and answers those who wait for it. */
 void name_announce(struct name *name);
+
+/* Is there an entry of that name? */
+bool name_is_known(const struct server *server, const char *text, size_t size);
+
+/* A name that the journal tells of, and that is not known. NULL: no memory. */
+struct name *name_recall(struct client *owner, const struct ptl_sm_publish *what, const char *text, size_t size,
+                         uint64_t number);
+
+/* The client is back and has published all that it has: what else was recalled of it is withdrawn. */
+void name_withdraw_unconfirmed(struct client *client);
 
 /* The name in @msg, if this client published it; else NULL. */
 struct name *name_find_own(const struct client *client, const struct ptl_server_msg *msg);

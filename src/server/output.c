@@ -36,6 +36,19 @@ void output_fini(struct output *out)
                 drop(out, p);
 }
 
+void output_move(struct output *from, struct output *to)
+{
+        while (!list_is_empty(&from->packets)) {
+                struct list *last = from->packets.previous;
+
+                list_remove(last);
+                list_insert(&to->packets, last);
+        }
+        to->bytes += from->bytes;
+        to->descriptors += from->descriptors;
+        from->bytes = from->descriptors = 0;
+}
+
 bool output_has_room(const struct output *out, size_t size, bool with_descriptor)
 {
         return out->bytes + sizeof(struct packet) + size <= QUOTA_OUTPUT_BYTES &&
@@ -50,6 +63,8 @@ bool output_is_for_later(int r)
 
 static int transmit(int sock, const void *data, size_t size, const struct descriptor *carried)
 {
+        if (sock < 0)
+                return -EAGAIN;
         return ptl_socket_send(sock, data, size, carried ? &carried->fd : NULL, carried ? 1 : 0);
 }
 

@@ -17,12 +17,15 @@ struct output {
 void output_init(struct output *out);
 void output_fini(struct output *out);
 
+/* Puts what waits in @from before what waits in @to. */
+void output_move(struct output *from, struct output *to);
+
 /* True if @size bytes, with a descriptor or without, are within the quota. */
 bool output_has_room(const struct output *out, size_t size, bool with_descriptor);
 
 /**
  * output_put - send one packet, or keep it
- * @sock, @data, @size: borrowed
+ * @sock, @data, @size: borrowed; without a socket (negative) all is kept
  * @carried: borrowed; NULL for none
  *
  * Return: 0 (sent), -EAGAIN (kept: flush when the socket has room), -ETOOMANYREFS, -ENOBUFS,

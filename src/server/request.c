@@ -6,6 +6,7 @@
 #include "server/inspect.h"
 #include "server/introduce.h"
 #include "server/name.h"
+#include "server/record.h"
 #include "server/scan.h"
 #include "server/trace.h"
 #include "server/watch.h"
@@ -29,6 +30,8 @@ static void handle_withdraw(struct client *client, const struct ptl_server_msg *
 {
         struct name *name = name_find_own(client, msg);
 
+        if (name)
+                record_name_leaves(name); /* before the answer: it is not to be there again after that */
         client_answer(client, msg->serial, name ? 0 : PTL_E_NOT_FOUND);
         if (name)
                 name_withdraw(name);
@@ -58,7 +61,7 @@ static void handle_introduce(struct client *client, const struct ptl_server_msg 
 /* Its own, each connection's socket and pidfd, and what it holds or has still to send. */
 static uint32_t descriptors_of(const struct server *server)
 {
-        return (uint32_t)(OWN_DESCRIPTORS + 2 * server->n_clients + descriptor_count());
+        return (uint32_t)(OWN_DESCRIPTORS + (server->journal.base != NULL) + 2 * server->n_clients + descriptor_count());
 }
 
 static uint32_t descriptors_max(void)
@@ -146,6 +149,11 @@ static void handle(struct client *client, const struct ptl_server_msg *msg, int 
                 return;
         case PTL_SM_TRACE:
                 inspect_trace(client, msg);
+                return;
+        case PTL_SM_ASSERTED:
+                client_answer(client, msg->serial, 0);
+                name_withdraw_unconfirmed(client);
+                watch_drop_unconfirmed(client);
                 return;
         default:
                 client_expel(client); /* a second HELLO, or what only a server says */

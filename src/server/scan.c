@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "server/scan.h"
 #include "server/introduce.h"
+#include "server/record.h"
 #include <string.h>
 
 struct scan {
@@ -154,9 +155,12 @@ static void step(struct scan *scan)
         const struct name *name;
 
         if (!entry) {
+                struct client *client = scan->client;
+
                 if (!scan->watch)
-                        client_answer(scan->client, scan->serial, 0);
+                        client_answer(client, scan->serial, 0);
                 scan_drop(scan);
+                record_watches(client);
                 return;
         }
         scan->passed = entry->number;

@@ -183,7 +183,7 @@ static int init_sources(struct server *server, int listening)
         return r;
 }
 
-int server_init(struct server *server, struct listener *listener)
+int server_init(struct server *server, struct listener *listener, struct store *store)
 {
         int r;
 
@@ -194,6 +194,8 @@ int server_init(struct server *server, struct listener *listener)
                                   .signals = -EBADF,
                                   .reserve = {[0 ... QUOTA_RESERVE - 1] = -EBADF},
                                   .listener.socket = -EBADF,
+                                  .journal.fd = -EBADF,
+                                  .store = store,
                                   .listener_source.run = run_listener,
                                   .signal_source.run = run_signal};
         init_lists(server);
@@ -222,11 +224,17 @@ static void doom_all(struct server *server)
         list_remove(&marker.link);
 }
 
-void server_fini(struct server *server)
+void server_forget_all(struct server *server)
 {
         doom_all(server);
         client_bury_doomed(server);
         client_free_buried(server);
+}
+
+void server_fini(struct server *server)
+{
+        journal_close(&server->journal); /* a successor is to find it as it is */
+        server_forget_all(server);
         map_fini(&server->tasks_by_id);
         map_fini(&server->tasks_by_pid);
         map_fini(&server->names);
@@ -275,7 +283,9 @@ static void leave(struct server *server)
 
 static bool is_idle(const struct server *server)
 {
-        return server->idle_exit_ns && server->n_clients == 0;
+        bool keeps = server->store->n_kept > (server->journal.base != NULL); /* beside the journal */
+
+        return server->idle_exit_ns && server->n_clients == 0 && !keeps;
 }
 
 static void run_timers(struct server *server)
@@ -286,6 +296,8 @@ static void run_timers(struct server *server)
                 resume_accepting(server);
         if (!list_is_empty(&server->stalled) && now >= server->retry_at)
                 client_retry_stalled(server);
+        if (now >= server->store->retry_at)
+                store_retry(server->store);
         if (is_idle(server) && now >= server->leave_at)
                 try_to_leave(server);
 }
@@ -299,6 +311,8 @@ static int time_to_wait(const struct server *server)
                 next = server->accept_at;
         if (!list_is_empty(&server->stalled) && server->retry_at < next)
                 next = server->retry_at;
+        if (server->store->retry_at < next)
+                next = server->store->retry_at;
         if (is_idle(server) && server->leave_at < next)
                 next = server->leave_at;
         if (next == PTL_FOREVER)

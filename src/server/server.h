@@ -7,10 +7,12 @@
  * client, name or look-up that vanishes under it.
  */
 #pragma once
+#include "server/journal.h"
 #include "server/listen.h"
 #include "server/map.h"
 #include "server/quota.h"
 #include "server/roll.h"
+#include "server/store.h"
 #include <portolan/portolan.h>
 
 #ifndef PTL_VERSION
@@ -45,8 +47,11 @@ struct server {
         struct map introductions; /* by both ids */
         struct roll introduced;
 
+        struct store *store;    /* what the service manager keeps for us */
+        struct journal journal; /* among it: record.h writes it */
+        ptl_time tidy_at;       /* not before is it written anew */
 
-        size_t n_clients; /* connections, with HELLO or without */
+        size_t n_clients; /* connections, with HELLO or without, and absent tasks */
         size_t n_tasks;
         size_t n_published;
         uint64_t n_introductions; /* ever */
@@ -62,9 +67,13 @@ struct server {
 /**
  * server_init - set up everything but the listener, which is consumed
  * @listener: consumed on success
+ * @store: borrowed until server_fini()
  * Return: 0, -errno.
  */
-PTL_MUST_CHECK int server_init(struct server *server, struct listener *listener);
+PTL_MUST_CHECK int server_init(struct server *server, struct listener *listener, struct store *store);
+
+/* Buries all clients; nothing is told to a journal that is closed. */
+void server_forget_all(struct server *server);
 
 /* Frees everything; the socket stays where it is unless listener_withdraw() was called. */
 void server_fini(struct server *server);

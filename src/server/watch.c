@@ -2,6 +2,7 @@
 /* server/watch.c - clients that want to know which names come and go */
 #define _GNU_SOURCE
 #include "server/watch.h"
+#include "server/record.h"
 #include "server/scan.h"
 #include <string.h>
 
@@ -23,23 +24,50 @@ static void drop(struct watch *watch)
                 scan_drop(watch->scan);
         list_remove(&watch->of_client);
         list_remove(&watch->of_server);
+        record_watch_gone(watch);
         watch->client->n_watches--;
         free(watch);
+}
+
+static struct watch *new_watch(struct client *client, uint64_t cookie, const char *prefix, size_t size)
+{
+        struct watch *watch = calloc(1, sizeof *watch + size);
+
+        if (!watch)
+                return NULL;
+        watch->client = client;
+        watch->cookie = cookie;
+        watch->size = size;
+        memcpy(watch->prefix, prefix, size);
+        return watch;
+}
+
+static void enter(struct watch *watch)
+{
+        list_append(&watch->client->watches, &watch->of_client);
+        list_append(&watch->client->server->watches, &watch->of_server);
+        watch->client->n_watches++;
+}
+
+/* Recalled, and now asked for again: it goes on where it was. */
+static bool is_same(const struct watch *old, const struct ptl_server_msg *msg)
+{
+        return old->is_unconfirmed && !old->begins_anew && old->size == msg->name_size && !memcmp(old->prefix, msg->name, old->size);
 }
 
 static int start(struct client *client, const struct ptl_server_msg *msg)
 {
         struct watch *old = find(client, msg->watch.cookie), *watch;
 
+        if (old && is_same(old, msg)) {
+                old->is_unconfirmed = false;
+                return 0;
+        }
         if (!old && client->n_watches >= client->server->quota.watches)
                 return PTL_E_QUOTA;
-        watch = calloc(1, sizeof *watch + msg->name_size);
+        watch = new_watch(client, msg->watch.cookie, msg->name, msg->name_size);
         if (!watch)
                 return -ENOMEM;
-        watch->client = client;
-        watch->cookie = msg->watch.cookie;
-        watch->size = msg->name_size;
-        memcpy(watch->prefix, msg->name, watch->size);
         watch->scan = scan_new_watch(watch);
         if (!watch->scan) {
                 free(watch);
@@ -47,10 +75,33 @@ static int start(struct client *client, const struct ptl_server_msg *msg)
         }
         if (old)
                 drop(old);
-        list_append(&client->watches, &watch->of_client);
-        list_append(&client->server->watches, &watch->of_server);
-        client->n_watches++;
+        enter(watch);
+        record_watch(watch);
         return 0;
+}
+
+struct watch *watch_recall(struct client *client, uint64_t cookie, const char *prefix, size_t size, bool is_settled)
+{
+        struct watch *watch = new_watch(client, cookie, prefix, size);
+
+        if (!watch)
+                return NULL;
+        watch->is_recorded = watch->is_unconfirmed = true;
+        watch->is_settled = is_settled;
+        watch->begins_anew = !is_settled;
+        enter(watch);
+        return watch;
+}
+
+void watch_drop_unconfirmed(struct client *client)
+{
+        for (struct list *l = client->watches.next, *next; l != &client->watches; l = next) {
+                struct watch *watch = PTL_CONTAINER(l, struct watch, of_client);
+
+                next = l->next;
+                if (watch->is_unconfirmed)
+                        drop(watch);
+        }
 }
 
 void watch_start(struct client *client, const struct ptl_server_msg *msg)
@@ -100,12 +151,15 @@ static void tell_all(struct server *server, enum ptl_server_type event, const st
 {
         list_for_each(at, &server->watches)
         {
-                const struct watch *watch = PTL_CONTAINER(at, struct watch, of_server);
+                struct watch *watch = PTL_CONTAINER(at, struct watch, of_server);
 
                 if (watch->scan && !scan_has_passed(watch->scan, &name->in_published))
                         continue; /* coming: the scan will see it; going: it will not */
-                if (watch_is_for(watch, name))
-                        watch_tell(watch, event, name);
+                if (!watch_is_for(watch, name))
+                        continue;
+                watch_tell(watch, event, name);
+                if (PTL_UNLIKELY(!list_is_empty(&watch->client->output.packets)))
+                        record_watch(watch); /* what waits in our memory a successor would not know of */
         }
 }
 

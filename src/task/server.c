@@ -331,6 +331,21 @@ static void tell_rest(struct ptl_server *s)
         s->untold = false;
 }
 
+/* The end of them, for a server that knows from the one before what this task had then. Behind the requests
+ * that were on their way: a name that one of them publishes is not to go and come again. */
+static void tell_end(struct ptl_server *s)
+{
+        struct ptl_server_msg msg = {.type = PTL_SM_ASSERTED};
+
+        if (PTL_LIKELY(!s->recalled) || s->untold)
+                return;
+        for (const struct ptl_request *r = s->requests; r; r = r->next)
+                if (!r->sent)
+                        return;
+        msg.serial = next_serial(s);
+        s->recalled = send_message(s, &msg, -1) == -EAGAIN;
+}
+
 /* A server that has just come knows nothing of what this task has published and watches. */
 static void assert_names(struct ptl_server *s)
 {
@@ -361,9 +376,11 @@ static void welcome(struct ptl_task *task, const struct ptl_sm_welcome *w, int *
         ptl_close(s->passport);
         s->passport = ptl_steal_fd(passport);
         ptl_board_lodge(task);
+        s->recalled = w->features & PTL_SM_RECALLED;
         if (again || s->published)
                 assert_names(s);
         send_unsent(task);
+        tell_end(s);
         ptl_relink_step(task);
 }
 
@@ -475,6 +492,7 @@ static void take_packet(struct ptl_task *task, const struct ptl_server_msg *msg,
         case PTL_SM_LODGE:
         case PTL_SM_INSPECT:
         case PTL_SM_TRACE:
+        case PTL_SM_ASSERTED:
                 break; /* a server does not say these; nothing of ours depends on it */
         }
 }
@@ -494,6 +512,7 @@ void ptl_server_input(struct ptl_task *task)
                         if (s->state == PTL_SERVER_READY) { /* what found its queue full */
                                 tell_rest(s);
                                 send_unsent(task);
+                                tell_end(s);
                         }
                         return;
                 }

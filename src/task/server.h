@@ -67,7 +67,8 @@ struct ptl_server {
         struct ptl_request *requests;
         struct ptl_published *published;
         struct ptl_watch *watches;
-        bool untold; /* some of these */
+        bool untold;   /* some of these */
+        bool recalled; /* by the server: it is to hear when all of these were told (SM_ASSERTED) */
         uint32_t welcomes;   /* counts the servers that this task has come to */
         uint32_t lost_links; /* for which it is to be asked (task/relink.h) */
         char path[108];

@@ -30,6 +30,7 @@ static const struct form {
         [PTL_SM_LODGE] = {"LODGE",        0,                                  NO_NAME      },
         [PTL_SM_INSPECT] = {"INSPECT",      sizeof(struct ptl_sm_process),      NO_NAME      },
         [PTL_SM_TRACE] = {"TRACE",        sizeof(struct ptl_sm_process),      NO_NAME      },
+        [PTL_SM_ASSERTED] = {"ASSERTED",     0,                                  NO_NAME      },
         [PTL_SM_WELCOME] = {"WELCOME",      sizeof(struct ptl_sm_welcome),      NO_NAME      },
         [PTL_SM_RESULT] = {"RESULT",       sizeof(struct ptl_sm_result),       NO_NAME      },
         [PTL_SM_FOUND] = {"FOUND",        sizeof(struct ptl_sm_found),        NO_NAME      },

@@ -40,6 +40,7 @@ enum ptl_server_type {
         PTL_SM_LODGE,      /* with the task's board (wire/board.h). Answer: RESULT */
         PTL_SM_INSPECT,    /* body process. Answer: VIEW, with the board if there is one, or RESULT */
         PTL_SM_TRACE,      /* body process. Answer: TRACING with a socket, or RESULT */
+        PTL_SM_ASSERTED,   /* to a server that recalled it: it has said all its names and watches. Answer: RESULT */
         /* server to task */
         PTL_SM_WELCOME = 64,  /* body welcome */
         PTL_SM_RESULT,        /* body result */
@@ -63,7 +64,10 @@ struct ptl_server_head {
         uint32_t body_size; /* bytes of the body */
 };
 
-enum { PTL_SM_LOOKS = 1 }; /* it only lists and looks: LIST, STATUS, INSPECT, TRACE */
+enum {
+        PTL_SM_LOOKS = 1,    /* of HELLO: it only lists and looks: LIST, STATUS, INSPECT, TRACE */
+        PTL_SM_RECALLED = 1, /* of WELCOME: its names and watches are known from the server before */
+};
 
 struct ptl_sm_hello {
         uint32_t protocol;
@@ -75,7 +79,7 @@ struct ptl_sm_hello {
 struct ptl_sm_welcome {
         uint32_t protocol;
         uint32_t reserved;
-        uint64_t features;
+        uint64_t features; /* PTL_SM_RECALLED */
         struct ptl_identity you;
         struct ptl_identity server; /* task id 0 */
         char version[16];

@@ -25,6 +25,7 @@ static const struct sample {
         {0, {.type = PTL_SM_LODGE}},
         {8, {.type = PTL_SM_INSPECT, .process.pid = 5}},
         {8, {.type = PTL_SM_TRACE, .process.pid = 5}},
+        {0, {.type = PTL_SM_ASSERTED}},
         {112, {.type = PTL_SM_WELCOME, .welcome = {.you = {.pid = 5}, .version = "0.1.0"}}},
         {8, {.type = PTL_SM_RESULT, .result.outcome = -ENOMEM}},
         {80, {.type = PTL_SM_FOUND, .found = {.kind = PTL_SM_KIND_PORT, .link = 1, .ticket = 8}}},
@@ -121,7 +122,7 @@ TEST(types_that_do_not_exist_are_refused_whatever_their_size)
         }
         CHECK_STR_EQ(ptl_server_type_name(LAST), "WATCHED");
         CHECK_STR_EQ(ptl_server_type_name(LAST + 1), "?");
-        CHECK_STR_EQ(ptl_server_type_name(PTL_SM_TRACE + 1), "?");
+        CHECK_STR_EQ(ptl_server_type_name(PTL_SM_ASSERTED + 1), "?");
         CHECK_STR_EQ(ptl_server_type_name(0), "?");
 }
 
