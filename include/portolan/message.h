@@ -84,7 +84,8 @@ struct ptl_notification {
  * @reply:        a name with the receive right: the receiver gets a send-once right to it as its
  *                reply right. PTL_NULL: no reply wanted
  * @notify:       with @leave: a name with the receive right, or PTL_NULL
- * @rights, @n_rights:   borrowed array; what is moved is consumed on success only
+ * @rights, @n_rights:   borrowed array; what is moved is consumed on success only. In any order: the last
+ *                reference of a name can be moved by a message that copies it, too
  * @regions, @n_regions: borrowed array; what is isolated is consumed on success only
  */
 struct ptl_outgoing {

@@ -86,8 +86,8 @@ static ptl_port held_again(struct ptl_space *space, ptl_port name)
         return name;
 }
 
-/* A right the peer granted, under the name it will have. */
-static struct ptl_frame_right hide(struct ptl_space *space, ptl_port name)
+/* A right the peer granted, under the name it will have. @added: a reference of that name is its. */
+static struct ptl_frame_right hide(struct ptl_space *space, ptl_port name, bool added)
 {
         struct ptl_entry *e = ptl_space_entry(space, name);
         struct ptl_frame_right f = {.what = e ? PTL_CARRY_HELD : PTL_CARRY_DEAD, .right = name};
@@ -95,8 +95,17 @@ static struct ptl_frame_right hide(struct ptl_space *space, ptl_port name)
         if (!e)
                 return f;
         e->transit++;
-        ptl_right_drop(space, e, 1);
+        if (added)
+                ptl_right_drop(space, e, 1);
         return f;
+}
+
+static struct ptl_frame_right send_arrives(struct ptl_peer *peer, const struct ptl_frame_right *c)
+{
+        struct ptl_entry *e = ptl_held_entry(peer, c->right);
+        bool is_full = e && e->references == PTL_REFERENCES_MAX;
+
+        return hide(peer->space, ptl_held_send(peer, c->right, c->limit_messages, c->limit_units), !is_full);
 }
 
 struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct ptl_frame_right *c)
@@ -106,10 +115,9 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
 
         switch (c->what) {
         case PTL_CARRY_SEND:
-                return hide(peer->space,
-                            ptl_held_send(peer, c->right, c->limit_messages, c->limit_units));
+                return send_arrives(peer, c);
         case PTL_CARRY_ONCE:
-                return hide(peer->space, ptl_held_once(peer, c->right));
+                return hide(peer->space, ptl_held_once(peer, c->right), true);
         case PTL_CARRY_BACK_SEND:
                 if (g && g->receiver && g->kind == PTL_GRANT_SEND) {
                         f = (struct ptl_frame_right){.what = PTL_CARRY_OWN, .right = g->receiver->name};

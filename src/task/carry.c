@@ -347,8 +347,13 @@ static struct ptl_frame_right take_local(struct ptl_space *space, const struct p
         return f;
 }
 
+/* Copies before what is moved, which may be the last reference of the same name. */
 void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_frame_right *ret)
 {
         for (size_t i = 0; i < out->n_rights; i++)
-                ret[i] = take_local(&task->space, &out->rights[i]);
+                if (!is_move(&out->rights[i]))
+                        ret[i] = take_local(&task->space, &out->rights[i]);
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (is_move(&out->rights[i]))
+                        ret[i] = take_local(&task->space, &out->rights[i]);
 }

@@ -243,6 +243,56 @@ API_TEST(a_right_that_is_given_again_while_it_comes_back_has_its_window)
         peer_end(&peer);
 }
 
+API_TEST(a_right_that_comes_to_a_full_name_takes_nothing_from_it)
+{
+        ptl_port mine = new_port(), right;
+        struct ptl_message m;
+        struct peer peer;
+
+        OK(ptl_name_publish("case", mine));
+        peer_start(&peer, "again", "4", NULL);
+        m = take_message(mine);
+        right = m.rights[0].port;
+        ptl_message_release(&m);
+        OK(ptl_right_change(right, PTL_RIGHT_SEND, 65534));
+        peer_say(&peer, "0");
+        peer_hear(&peer, "taken");
+        peer_say(&peer, "again");
+        peer_hear(&peer, "given");
+        ptl_task_look();
+        CHECK_EQ(status_of(mine).queued, 1);
+        check_rights(right, PTL_RIGHT_SEND, 65535);
+        OK(ptl_port_free(mine));
+        check_rights(right, PTL_RIGHT_SEND, 65535);
+        peer_say(&peer, "0");
+        peer_hear(&peer, "taken");
+        peer_end(&peer);
+}
+
+/* Whoever it goes to, this task or another. */
+API_TEST(a_right_that_is_moved_and_copied_in_one_message_comes_twice)
+{
+        struct ptl_right_item items[] = {
+                {.disposition = PTL_MOVE_SEND},
+                {.disposition = PTL_COPY_SEND}
+        };
+        struct ptl_outgoing out = {.kind = RIGHT_STATUS, .rights = items, .n_rights = 2};
+        ptl_port home = new_send_port();
+        struct ptl_message m;
+        struct peer peer;
+
+        items[0].port = items[1].port = start_rights(&peer, "rights");
+        OK(ptl_send_message(home, &out, soon()));
+        check_no_name(items[0].port);
+        m = take_message(home);
+        CHECK_EQ(m.n_rights, 2);
+        CHECK_EQ(m.rights[0].disposition, PTL_RIGHT_SEND);
+        CHECK_EQ(m.rights[1].port, m.rights[0].port);
+        check_rights(m.rights[0].port, PTL_RIGHT_SEND, 2);
+        ptl_message_release(&m);
+        peer_kill(&peer);
+}
+
 API_TEST(a_peers_own_right_sent_to_it_is_merged_with_its_port)
 {
         struct peer peer;
