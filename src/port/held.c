@@ -42,8 +42,10 @@ struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right)
 /* One reference more to what the task has already, or has under way. */
 static ptl_port add_reference(struct ptl_entry *e)
 {
-        if (!e->rights)
+        if (!e->rights) {
                 e->rights = e->under_way;
+                e->under_way = 0;
+        }
         if (e->references < PTL_REFERENCES_MAX)
                 e->references++;
         return ptl_entry_name(e);

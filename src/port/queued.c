@@ -220,7 +220,7 @@ static ptl_port enter_reply(struct ptl_space *space, struct ptl_queued *q)
         if (!q->peer) {
                 e = ptl_space_entry(space, q->reply);
                 if (e)
-                        e->transit = 0;
+                        e->under_way = 0;
                 return q->reply;
         }
         if (PTL_UNLIKELY(ptl_link_state(&q->peer->link) == PTL_LINK_DEAD))

@@ -55,9 +55,10 @@ struct ptl_entry {
         union {
                 struct ptl_receiver *receiver;
                 struct ptl_set *set;
-                struct { /* of a right to another task's port; local once: is it still in its message? */
+                struct { /* of a right to another task's port */
                         uint16_t transit;  /* references in messages of this task to itself */
-                        uint8_t under_way; /* no other references: the rights to have them back with */
+                        uint8_t under_way; /* no other references: the rights to have them back with. A reply
+                                            * right to this task's own port: still in its message */
                         uint32_t pending_next; /* index; chain of entries with something to write to their peer */
                 };
         };

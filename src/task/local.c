@@ -89,7 +89,7 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
                 q->reply = ptl_once_insert(&task->space, ptl_receiver_of(&task->space, s->reply_port));
                 s->minted = q->reply;
                 if (q->reply) /* a name that nobody was given */
-                        ptl_space_entry(&task->space, q->reply)->transit = 1;
+                        ptl_space_entry(&task->space, q->reply)->under_way = PTL_RIGHT_SEND_ONCE;
                 r = q->reply ? 0 : PTL_E_QUOTA;
         }
         if (!r && s->extras)

@@ -167,12 +167,15 @@ int ptl_right_type(ptl_port port, uint32_t *ret_type)
         return ptl_task_end(task, 0);
 }
 
-/* Not the library's own ports, nor the reply right of a message that this task sent itself and has
- * not taken. */
+/* The reply right of a message that this task sent itself and has not taken, dead or not. */
+static bool is_in_message(const struct ptl_entry *e)
+{
+        return e->rights & (PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD) && !e->peer && e->under_way;
+}
+
 static bool is_given(const struct ptl_entry *e)
 {
-        return e->rights && !is_internal(e) &&
-               !(e->rights == PTL_RIGHT_SEND_ONCE && !e->peer && e->transit);
+        return e->rights && !is_internal(e) && !is_in_message(e);
 }
 
 static size_t list_names(const struct ptl_space *space, struct ptl_right_entry *list)

@@ -313,6 +313,27 @@ API_TEST(the_librarys_own_ports_are_not_listed)
         free(list);
 }
 
+API_TEST(a_reply_right_that_nobody_was_given_is_not_listed_when_it_dies)
+{
+        ptl_port p = new_send_port(), reply = new_port();
+        struct ptl_right_entry *list;
+        struct ptl_message m;
+        size_t n;
+
+        OK(ptl_send_message(p, &(struct ptl_outgoing){.reply = reply}, PTL_NOW));
+        OK(ptl_port_free(reply));
+        OK(ptl_right_names(&list, &n));
+        CHECK_EQ(n, 1);
+        CHECK_EQ(list[0].name, p);
+        free(list);
+        m = take_message(p);
+        OUTCOME(ptl_reply(&m, "", 0), PTL_E_DEAD);
+        OK(ptl_right_names(&list, &n));
+        CHECK_EQ(n, 2); /* the program has it now */
+        free(list);
+        ptl_message_release(&m);
+}
+
 API_TEST(members_of_a_set_are_listed)
 {
         ptl_port set = new_set(), p = new_port(), q = new_port(), *list = &set;
