@@ -141,13 +141,14 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_watch_children(ptl_port notify);
 
 /**
  * ptl_task_set_bootstrap - the port that this process and its children begin with
- * @port: a name with the receive right; or PTL_NULL for none
+ * @port: a name with the receive right; or with a send right to another task's port, of which this task then
+ *        keeps one reference and gives copies to who asks, until another port is set; or PTL_NULL for none
  *
  * Inherited over fork and exec, through the environment (PORTOLAN_BOOTSTRAP, a name that is not listed
  * and not to be guessed): the same caution as above. The right to send to it is whoever's inherits it, so
  * set it before what is not trusted is started, or clear it.
  *
- * Return: as ptl_task_watch_children().
+ * Return: as ptl_task_watch_children(); PTL_E_RIGHT also for a task port of one's own.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_set_bootstrap(ptl_port port);
 
@@ -156,9 +157,11 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_set_bootstrap(ptl_port port);
  * @ret_port: filled on success: one reference; the caller's
  * @deadline: as in ptl_name_look_up()
  *
- * A setuid program has none (secure_getenv()).
+ * A setuid program has none (secure_getenv()). Another task's port is asked for from the task that set it: it
+ * answers when one of its threads is in the library, and must live.
  *
- * Return: 0, PTL_E_NOT_FOUND (none, or its task is dead), PTL_E_INVALID, and those of ptl_name_look_up().
+ * Return: 0, PTL_E_NOT_FOUND (none, or its task is dead), PTL_E_INVALID, those of ptl_name_look_up(), and
+ * where the port is another task's than who set it, those of ptl_task_extract().
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_get_bootstrap(ptl_port *ret_port, ptl_time deadline);
 

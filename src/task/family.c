@@ -159,34 +159,111 @@ bool ptl_family_is_child(const struct ptl_message *m)
 
 /* --- bootstrap --- */
 
-int ptl_task_set_bootstrap(ptl_port port)
+/* A port of another task is lent by this one: it has a right to it, and gives copies. */
+#define LENT "lent:"
+
+static void end_loan(struct ptl_task *task)
+{
+        struct ptl_served *served = &task->served;
+        struct ptl_entry *e = served->bootstrap ? ptl_space_entry(&task->space, served->bootstrap) : NULL;
+
+        served->bootstrap = PTL_NULL;
+        if (e)
+                ptl_right_drop(&task->space, e, 1);
+}
+
+static int begin_loan(struct ptl_task *task, struct ptl_entry *e, struct secret *ret)
+{
+        struct ptl_served *served = &task->served;
+        ptl_port port = ptl_entry_name(e);
+        int r = e->references == PTL_REFERENCES_MAX ? PTL_E_QUOTA : 0;
+
+        if (r)
+                return r;
+        e->references++; /* the library's */
+        if (!served->lender)
+                r = ptl_served_receiver(task, &served->lender);
+        if (!r)
+                r = publish_hidden(task, "bootstrap", served->lender, ret);
+        if (r) { /* the lock was let go: where it stands now */
+                e = ptl_space_entry(&task->space, port);
+                if (e)
+                        ptl_right_drop(&task->space, e, 1);
+                return r;
+        }
+        end_loan(task);
+        served->bootstrap = port;
+        return 0;
+}
+
+/* The name of a port of this task's own, or of one that it lends; where it stands in the environment. */
+static int publish_bootstrap(struct ptl_task *task, ptl_port port, char *ret_value, size_t size)
 {
         struct secret secret;
-        struct ptl_task *task;
         struct ptl_entry *e;
+        bool is_own;
+        int r = ptl_space_look(&task->space, port, PTL_RIGHT_RECEIVE | PTL_RIGHT_SEND, &e);
+
+        if (r)
+                return r;
+        is_own = e->rights & PTL_RIGHT_RECEIVE && !e->receiver->internal;
+        if (is_own)
+                r = publish_hidden(task, "bootstrap", port, &secret);
+        else if (e->rights & PTL_RIGHT_SEND && e->peer)
+                r = begin_loan(task, e, &secret);
+        else
+                r = PTL_E_RIGHT;
+        if (!r && is_own)
+                end_loan(task);
+        if (!r)
+                snprintf(ret_value, size, "%s%s", is_own ? "" : LENT, secret.text);
+        return r;
+}
+
+int ptl_task_set_bootstrap(ptl_port port)
+{
+        char value[SECRET_TEXT + sizeof LENT];
+        struct ptl_task *task;
         int r = ptl_task_begin(&task);
 
         if (r)
                 return r;
-        if (!port)
+        if (!port) {
+                end_loan(task);
                 return ptl_task_end(task, set_environment("PORTOLAN_BOOTSTRAP", NULL));
-        r = ptl_receiver_look(&task->space, port, &e);
+        }
+        r = publish_bootstrap(task, port, value, sizeof value);
         if (!r)
-                r = publish_hidden(task, "bootstrap", port, &secret);
-        if (!r)
-                r = set_environment("PORTOLAN_BOOTSTRAP", secret.text);
+                r = set_environment("PORTOLAN_BOOTSTRAP", value);
         return ptl_task_end(task, r);
+}
+
+/* Is it a dead name? Then it is given up. */
+static bool is_dead(ptl_port port)
+{
+        struct ptl_port_status status;
+
+        return !ptl_port_get_status(port, &status) && status.rights == PTL_RIGHT_DEAD && !ptl_right_release(port);
 }
 
 int ptl_task_get_bootstrap(ptl_port *ret_port, ptl_time deadline)
 {
-        const char *secret = secure_getenv("PORTOLAN_BOOTSTRAP");
+        const char *value = secure_getenv("PORTOLAN_BOOTSTRAP");
+        bool is_lent = value && strncmp(value, LENT, strlen(LENT)) == 0;
+        const char *secret = value && is_lent ? value + strlen(LENT) : value;
+        ptl_port lender;
         char name[64];
+        int r;
 
         if (!ret_port)
                 return PTL_E_INVALID;
         if (!secret || !is_secret(secret))
                 return PTL_E_NOT_FOUND;
         hidden_name("bootstrap", secret, name, sizeof name);
-        return ptl_name_look_up(name, ret_port, deadline);
+        r = ptl_name_look_up(name, is_lent ? &lender : ret_port, deadline);
+        if (r || !is_lent)
+                return r;
+        r = ptl_task_extract(lender, PTL_NULL, PTL_COPY_SEND, ret_port, deadline);
+        (void)ptl_right_release(lender);
+        return r == PTL_E_DEAD || (!r && is_dead(*ret_port)) ? PTL_E_NOT_FOUND : r;
 }

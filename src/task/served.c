@@ -39,7 +39,7 @@ void ptl_served_arrived(struct ptl_task *task, const struct ptl_receiver *receiv
 {
         struct ptl_served *r = &task->served;
 
-        if (receiver->name != r->task_port && receiver->name != r->nursery)
+        if (receiver->name != r->task_port && receiver->name != r->nursery && receiver->name != r->lender)
                 return; /* a thread's reply port */
         r->due = true;
         task->wait.long_way = true;
@@ -152,22 +152,27 @@ static int send_answer(struct ptl_task *task, const struct ptl_message *m,
 }
 
 /* The right goes with the answer, or the answer says why it does not. */
-static int send_right(struct ptl_task *task, const struct ptl_message *m, struct ptl_task_answer *answer)
+static int send_right(struct ptl_task *task, const struct ptl_message *m, struct ptl_task_answer *answer,
+                      const struct ptl_right_item *right)
 {
-        struct ptl_task_request request;
-        struct ptl_right_item right;
         int r;
 
-        memcpy(&request, m->data, sizeof request);
-        right = (struct ptl_right_item){.port = request.name, .disposition = request.value};
-        if (request.name == m->reply) /* it would be used up by what carries it */
+        if (right->port == m->reply) /* it would be used up by what carries it */
                 r = PTL_E_RIGHT;
         else
-                r = send_answer(task, m, answer, &right);
+                r = send_answer(task, m, answer, right);
         if (!r || r == PTL_E_FULL || r == PTL_E_DEAD)
                 return r;
         answer->outcome = r;
         return send_answer(task, m, answer, NULL);
+}
+
+static int send_extracted(struct ptl_task *task, const struct ptl_message *m, struct ptl_task_answer *answer)
+{
+        struct ptl_task_request request;
+
+        memcpy(&request, m->data, sizeof request);
+        return send_right(task, m, answer, &(struct ptl_right_item){request.name, request.value});
 }
 
 static void serve_request(struct ptl_task *task, const struct ptl_message *m)
@@ -180,7 +185,7 @@ static void serve_request(struct ptl_task *task, const struct ptl_message *m)
                 drop_rights(task, m);
         if (!m->reply)
                 return;
-        r = m->kind == PTL_TASK_EXTRACT && !answer.outcome ? send_right(task, m, &answer)
+        r = m->kind == PTL_TASK_EXTRACT && !answer.outcome ? send_extracted(task, m, &answer)
                                                            : send_answer(task, m, &answer, NULL);
         if (r)
                 drop(task, m->reply);
@@ -192,6 +197,23 @@ static void serve_child(struct ptl_task *task, const struct ptl_message *m)
             !ptl_notify(&task->space, task->served.children, PTL_NOTIFY_CHILD, m->rights[0].port, NULL))
                 drop_rights(task, m);
         drop(task, m->reply);
+}
+
+/* Whoever asks gets a copy of one right, and nothing else. */
+static void serve_borrower(struct ptl_task *task, const struct ptl_message *m)
+{
+        struct ptl_right_item right = {task->served.bootstrap, PTL_COPY_SEND};
+        struct ptl_task_answer answer = {.outcome = 0};
+        int r;
+
+        drop_rights(task, m);
+        if (!m->reply)
+                return;
+        if (m->kind != PTL_TASK_EXTRACT)
+                answer.outcome = PTL_E_INVALID;
+        r = answer.outcome ? send_answer(task, m, &answer, NULL) : send_right(task, m, &answer, &right);
+        if (r)
+                drop(task, m->reply);
 }
 
 static void serve_all(struct ptl_task *task, ptl_port port,
@@ -220,6 +242,7 @@ void ptl_served_serve(struct ptl_task *task)
         r->due = false;
         serve_all(task, r->task_port, serve_request);
         serve_all(task, r->nursery, serve_child);
+        serve_all(task, r->lender, serve_borrower);
         r->serving = false;
         task->wait.long_way = task->wait.pollable || r->due;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * task/served.h - messages that the library itself receives: requests to the task port, and what
- * children say (docs/protocol/task.md)
+ * task/served.h - messages that the library itself receives: requests to the task port, what children
+ * say, and who asks for the bootstrap port (docs/protocol/task.md)
  *
- * Both go to receivers of the library's own. When one is queued it is `due`; it is served where nothing
+ * They go to receivers of the library's own. When one is queued it is `due`; it is served where nothing
  * points into the name space: by a leader at the beginning of a round, by a look, by a receive.
  */
 #pragma once
@@ -18,6 +18,8 @@ struct ptl_served {
         ptl_port task_port; /* receiver of requests; PTL_NULL: not made yet */
         ptl_port nursery;   /* receiver of what children say */
         ptl_port children;  /* where the program is told of them; PTL_NULL: nowhere */
+        ptl_port lender;    /* receiver of requests for the bootstrap port, which is another task's */
+        ptl_port bootstrap; /* that: a reference of the library's; PTL_NULL: none */
         bool due;           /* something is queued */
         bool serving;
 };

@@ -515,6 +515,126 @@ API_TEST(the_bootstrap_port_is_inherited_over_fork_and_exec)
         OUTCOME(ptl_task_get_bootstrap(NULL, PTL_NOW), PTL_E_INVALID);
 }
 
+/* hearer NAME: says what texts come to the port NAME. */
+PEER(hearer)
+{
+        ptl_port port = new_port();
+        struct ptl_message m;
+
+        OK(ptl_name_publish(argv[1], port));
+        for (;;) {
+                OK(ptl_receive(port, &m, PTL_FOREVER));
+                peer_say(NULL, "%s", (const char *)m.data);
+                ptl_message_release(&m);
+        }
+}
+
+/* In the library, where requests are served, until the hearer has heard @text. */
+static void serve_until_heard(struct peer *hearer, const char *text)
+{
+        struct pollfd heard = {.fd = hearer->fd, .events = POLLIN};
+        ptl_time end = soon();
+
+        while (poll(&heard, 1, 1) == 0) {
+                ptl_task_look();
+                CHECK(ptl_now() < end);
+        }
+        peer_hear(hearer, text);
+}
+
+API_TEST(a_bootstrap_port_of_another_task_is_inherited)
+{
+        struct peer hearer, heir;
+        ptl_port port, found = PTL_NULL;
+
+        peer_start(&hearer, "hearer", "hearer", NULL);
+        port = look_up("hearer");
+        OK(ptl_task_set_bootstrap(port));
+        check_rights(port, PTL_RIGHT_SEND, 2); /* the library's */
+        OK(ptl_task_get_bootstrap(&found, soon()));
+        CHECK_EQ(found, port);
+        check_rights(port, PTL_RIGHT_SEND, 3);
+        OK(ptl_right_release(port));
+        OK(ptl_right_release(port));
+        peer_start(&heir, "heir", "from a heir", NULL);
+        serve_until_heard(&hearer, "from a heir");
+        peer_end(&heir);
+        OK(ptl_task_set_bootstrap(PTL_NULL));
+        check_no_name(port);
+        peer_kill(&hearer);
+}
+
+API_TEST(one_bootstrap_port_takes_the_place_of_another)
+{
+        struct peer hearer, other;
+        ptl_port own = new_port(), port, second, found;
+
+        peer_start(&hearer, "hearer", "one", NULL);
+        peer_start(&other, "hearer", "two", NULL);
+        port = look_up("one");
+        second = look_up("two");
+        OK(ptl_task_set_bootstrap(port));
+        OK(ptl_task_set_bootstrap(port)); /* the same once more */
+        check_rights(port, PTL_RIGHT_SEND, 2);
+        OK(ptl_task_set_bootstrap(second));
+        check_rights(port, PTL_RIGHT_SEND, 1);
+        OK(ptl_task_get_bootstrap(&found, soon()));
+        CHECK_EQ(found, second);
+        OK(ptl_right_release(second));
+        OK(ptl_task_set_bootstrap(own));
+        check_rights(second, PTL_RIGHT_SEND, 1);
+        OK(ptl_task_get_bootstrap(&found, soon()));
+        CHECK_EQ(found, own);
+        OUTCOME(ptl_task_set_bootstrap(stale_name()), PTL_E_NAME);
+        OK(ptl_task_get_bootstrap(&found, soon())); /* that changed nothing */
+        CHECK_EQ(found, own);
+        peer_kill(&hearer);
+        peer_kill(&other);
+}
+
+API_TEST(who_asks_for_a_bootstrap_port_gets_nothing_else)
+{
+        struct ptl_task_request request = {.value = 1};
+        struct ptl_task_answer answer;
+        struct ptl_outgoing out = {.data = &request, .size = sizeof request, .kind = PTL_TASK_RELEASE};
+        ptl_port port, lender, found, mine = new_port();
+        struct ptl_message m;
+        struct peer hearer;
+        char name[64];
+
+        peer_start(&hearer, "hearer", "hearer", NULL);
+        port = look_up("hearer");
+        OK(ptl_task_set_bootstrap(port));
+        snprintf(name, sizeof name, "\1bootstrap.%s", getenv("PORTOLAN_BOOTSTRAP") + strlen("lent:"));
+        lender = look_up(name);
+        request.name = mine;
+        OK(ptl_call_message(lender, &out, &m, 0, soon()));
+        CHECK_EQ(m.size, sizeof answer);
+        memcpy(&answer, m.data, sizeof answer);
+        CHECK_EQ(answer.outcome, PTL_E_INVALID);
+        CHECK_EQ(m.n_rights, 0);
+        ptl_message_release(&m);
+        OK(ptl_task_extract(lender, mine, PTL_MOVE_SEND, &found, soon())); /* whatever it asks for */
+        CHECK_EQ(found, port);
+        check_rights(mine, PTL_RIGHT_RECEIVE, 0);
+        peer_kill(&hearer);
+}
+
+API_TEST(a_bootstrap_port_of_a_task_that_died_is_not_found)
+{
+        ptl_port port, found, notify = new_port();
+        struct peer hearer;
+
+        peer_start(&hearer, "hearer", "hearer", NULL);
+        port = look_up("hearer");
+        OK(ptl_task_set_bootstrap(port));
+        OK(ptl_right_notify_dead(port, notify));
+        peer_kill(&hearer);
+        take_dead_name(notify, port);
+        OUTCOME(ptl_task_get_bootstrap(&found, soon()), PTL_E_NOT_FOUND);
+        OUTCOME(ptl_task_set_bootstrap(port), PTL_E_RIGHT);
+}
+
 API_TEST(a_bootstrap_port_that_is_gone_is_not_found)
 {
         ptl_port port = new_port(), found;
