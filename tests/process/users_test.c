@@ -329,6 +329,90 @@ API_TEST(two_users_see_each_other_as_the_kernel_does)
         raw_stop(server);
 }
 
+/* ---- limits ---- */
+
+enum { GIFTS = 12, LIMIT = 16 };
+
+/* giver PLACE: sends so many messages to the pile. */
+PEER(giver)
+{
+        ptl_port pile;
+
+        enter(argv[1]);
+        pile = look_up("pile");
+        for (int i = 0; i < GIFTS; i++)
+                OK(ptl_send(pile, &i, sizeof i, soon()));
+        peer_say(NULL, "sent");
+        peer_stay();
+}
+
+static void start_giver(struct peer *ret_peer, const char *place)
+{
+        peer_start(ret_peer, "giver", place, NULL);
+        CHECK_EQ(peer_hear_number(ret_peer), ret_peer->pid);
+        peer_hear(ret_peer, "sent");
+}
+
+/* Messages that all tasks of a user have in our queues. */
+static uint64_t queued_of(uid_t uid)
+{
+        struct ptl_quota_use uses[8];
+        uint64_t messages = 0;
+        size_t n;
+
+        OK(ptl_quota_get_use(uses, ARRAY_LEN(uses), &n));
+        for (size_t i = 0; i < n; i++)
+                if (uses[i].scope == PTL_QUOTA_UID && uses[i].uid == uid)
+                        messages += uses[i].use[PTL_QUOTA_MESSAGES];
+        return messages;
+}
+
+static bool come_to_be_queued(ptl_port pile, uint32_t n)
+{
+        return tst_wait_until((ptl_task_look(), status_of(pile).queued == n), 5000);
+}
+
+API_TEST(tasks_that_reach_their_users_limit_together_hold_back_no_other_user)
+{
+        const uint32_t limit = PTL_QUOTA_LIMIT(PTL_QUOTA_MESSAGES, PTL_QUOTA_UID);
+        struct ptl_quota_refusal refusals[PTL_QUOTA_REFUSALS];
+        struct peer one, two, other;
+        struct ptl_message m;
+        ptl_port pile;
+        pid_t server;
+        size_t n;
+
+        need(0);
+        server = start_server();
+        pile = new_port();
+        OK(ptl_name_publish("pile", pile));
+        OK(ptl_quota_set(limit, LIMIT));
+        start_giver(&one, "guest's user");
+        start_giver(&two, "guest's user");
+        CHECK(come_to_be_queued(pile, LIMIT));
+        start_giver(&other, "host's user");
+        CHECK(come_to_be_queued(pile, LIMIT + GIFTS));
+        CHECK_EQ(queued_of(GUESTS_UID), LIMIT);
+        CHECK_EQ(queued_of(HOSTS_UID), GIFTS);
+        OK(ptl_quota_get_refusals(refusals, ARRAY_LEN(refusals), &n));
+        CHECK(n > 0);
+        for (size_t i = 0; i < n; i++) {
+                CHECK_EQ(refusals[i].limit, limit);
+                CHECK_EQ(refusals[i].uid, GUESTS_UID);
+                CHECK(refusals[i].is_ours && refusals[i].use >= LIMIT);
+        }
+        OK(ptl_quota_set(limit, PTL_QUOTA_UNLIMITED));
+        CHECK(come_to_be_queued(pile, 3 * GIFTS));
+        for (int i = 0; i < 3 * GIFTS; i++) {
+                m = take_message(pile);
+                ptl_message_release(&m);
+        }
+        peer_end(&one);
+        peer_end(&two);
+        peer_end(&other);
+        raw_stop(server);
+}
+
 API_TEST(a_user_cannot_take_the_name_of_another_nor_withdraw_it)
 {
         struct peer host;
