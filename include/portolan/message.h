@@ -156,7 +156,8 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_send(ptl_port port, const void *data, size_t s
  * Return: as ptl_send(), and
  *   PTL_E_INVALID      a kind of the library's, an unknown disposition, a reserved field not 0;
  *   PTL_E_TOO_BIG      more than PTL_MESSAGE_RIGHTS_MAX rights, PTL_MESSAGE_REGIONS_MAX regions;
- *   PTL_E_NAME, PTL_E_RIGHT  also for @reply, @notify and the rights;
+ *   PTL_E_NAME, PTL_E_RIGHT  also for @reply, @notify and the rights; for @port itself among these, if it is a
+ *                      send-once right, which the message uses up;
  *   PTL_E_FULL         with @leave: one message is left with this right already; at PTL_NOW also: the task of a
  *                      right to a third task's port that is sent on has not answered yet;
  *   PTL_E_QUOTA        the peer may hold no more rights of this task.

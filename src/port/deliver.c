@@ -205,6 +205,9 @@ static void account_lost(struct ptl_peer *peer, uint32_t right, struct ptl_grant
                 ptl_notify(peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
 }
 
+/* The right of before? It leads to a port then. */
+static bool is_still(const struct ptl_grant *g, uint32_t serial) { return g->receiver && g->serial == serial; }
+
 static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *want)
 {
         const struct ptl_frame_head *head = &a->frame->head;
@@ -212,6 +215,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         uint32_t units = ptl_units(a->size);
         struct ptl_queued *q;
         bool in_place, kept = false;
+        uint32_t serial;
         int r = 0;
 
         if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(peer, head->right, g)) ||
@@ -219,6 +223,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                 dismiss(peer, a);
                 return lie(peer);
         }
+        serial = g->serial;
         if (g->receiver)
                 ptl_grant_arrived(g, units);
         in_place = want && want->in_place && is_wanted(want, g->receiver);
@@ -229,8 +234,11 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                 q->kind = head->aux;
                 q->units = units;
                 q->reply = head->token;
-                if (PTL_UNLIKELY(a->rich != NULL))
+                if (PTL_UNLIKELY(a->rich != NULL)) {
                         r = take_rich(q, a, in_place);
+                        if (PTL_UNLIKELY(!r && !is_still(g, serial))) /* it has carried that right itself */
+                                r = PTL_E_DEAD;
+                }
                 if (PTL_UNLIKELY(r)) {
                         ptl_queued_free(peer->space, q);
                         peer->space->counters.destroyed++;
@@ -240,7 +248,7 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                         kept = true;
                 }
         }
-        if (PTL_UNLIKELY(!kept))
+        if (PTL_UNLIKELY(!kept && is_still(g, serial)))
                 account_lost(peer, head->right, g, units);
         if (g->kind == PTL_GRANT_ONCE)
                 ptl_grant_free(g);

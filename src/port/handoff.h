@@ -184,9 +184,9 @@ void ptl_tickets_port_died(struct ptl_receiver *receiver);
 /* This task leaves: all its links are gone. */
 void ptl_tickets_drop(struct ptl_space *space);
 
-/* A ticket for this task itself: the port's receiver and which right, or NULL. It is used up; a send right
- * stays counted, as one in a message of this task's (port/senders.h). */
-struct ptl_receiver *ptl_ticket_take_own(struct ptl_space *space, const struct ptl_frame_redeem *claim,
+/* A ticket for this task itself, which @from's message brings: the port's receiver and which right, or NULL. It is
+ * used up; a send right stays counted, as one in a message of this task's (port/senders.h). */
+struct ptl_receiver *ptl_ticket_take_own(const struct ptl_peer *from, const struct ptl_frame_redeem *claim,
                                          uint8_t *ret_carries);
 
 /* --- a file each, for the others --- */

@@ -165,18 +165,18 @@ static struct ptl_frame_right redeem(struct ptl_peer *peer, struct ptl_peer *own
 }
 
 /* A right to a port of this task, over another link than its own (H11). */
-static struct ptl_frame_right redeem_own(struct ptl_space *space, const struct ptl_frame_redeem *what)
+static struct ptl_frame_right redeem_own(const struct ptl_peer *from, const struct ptl_frame_redeem *what)
 {
         struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
         uint8_t carries = PTL_GRANT_FREE;
-        struct ptl_receiver *r = ptl_ticket_take_own(space, what, &carries);
+        struct ptl_receiver *r = ptl_ticket_take_own(from, what, &carries);
 
         if (!r)
                 return f;
         f.right = r->name;
         f.what = carries == PTL_GRANT_ONCE ? PTL_CARRY_OWN_ONCE : PTL_CARRY_OWN;
         if (carries == PTL_GRANT_ONCE)
-                ptl_receiver_entry(space, r)->onces++;
+                ptl_receiver_entry(from->space, r)->onces++;
         return f;
 }
 
@@ -189,7 +189,7 @@ struct ptl_frame_right ptl_redeem_arrive(struct ptl_peer *peer, const struct ptl
         struct ptl_peer *owner;
 
         if (ptl_task_is(given.owner, space->me->task))
-                return redeem_own(space, &what);
+                return redeem_own(peer, &what);
         owner = space->seek(space, given.owner, what.granter);
         return owner ? redeem(peer, owner, &what, rights, q) : (struct ptl_frame_right){.what = PTL_CARRY_DEAD};
 }

@@ -180,8 +180,9 @@ static bool read_peer(struct ptl_peer *peer)
         return ptl_ring_peek(&peer->link.rx, &next) != 0;
 }
 
-/* Looks at a granter's links; false: not all could be read. What is found is in the tickets. */
-static bool look_at(struct ptl_space *space, struct ptl_task_id granter)
+/* Looks at a granter's links but for @busy, one of whose frames is being taken in: those behind it wait for it. False:
+ * not all could be read. What is found is in the tickets. */
+static bool look_at(struct ptl_space *space, struct ptl_task_id granter, const struct ptl_peer *busy)
 {
         bool all = true;
 
@@ -189,7 +190,7 @@ static bool look_at(struct ptl_space *space, struct ptl_task_id granter)
                 return false;
         space->looking = true;
         for (struct ptl_peer *p = space->peers; p; p = p->next)
-                if (ptl_task_is(id_of(p), granter) && ptl_link_state(&p->link) != PTL_LINK_DEAD && !p->link.accused)
+                if (p != busy && ptl_task_is(id_of(p), granter) && ptl_link_state(&p->link) != PTL_LINK_DEAD && !p->link.accused)
                         all &= read_peer(p);
         space->looking = false;
         return all;
@@ -239,7 +240,7 @@ int ptl_ticket_redeem(struct ptl_peer *peer, const struct ptl_frame *f)
                 return PTL_E_MALFORMED;
         t = find(peer->space, &claim, &granter);
         if (!t && !ptl_task_is(claim.granter, id_of(peer))) {
-                all = look_at(peer->space, claim.granter);
+                all = look_at(peer->space, claim.granter, peer);
                 t = find(peer->space, &claim, &granter);
         }
         return t || all ? judge(peer, f->head.right, granter, t) : park(peer, f->head.right, &claim); /* H3 */
@@ -271,7 +272,7 @@ void ptl_tickets_look_again(struct ptl_space *space, struct ptl_task_id id)
                 any |= ptl_task_is(p->claim.granter, id);
         if (!any || space->looking)
                 return;
-        all = look_at(space, id);
+        all = look_at(space, id, NULL);
         while (*at) {
                 struct ptl_granter *granter = NULL;
                 struct ptl_ticket *t = find(space, &(*at)->claim, &granter);
@@ -359,7 +360,7 @@ static void look_at_own(struct ptl_space *space, struct ptl_granter *granter, st
 {
         uint64_t ticket = t->ticket;
 
-        (void)look_at(space, granter->id);
+        (void)look_at(space, granter->id, NULL);
         if (t->state == PTL_TICKET_OPEN && t->ticket == ticket)
                 cancel(space, granter, t);
 }
@@ -487,15 +488,16 @@ void ptl_tickets_drop(struct ptl_space *space)
         tidy(space);
 }
 
-struct ptl_receiver *ptl_ticket_take_own(struct ptl_space *space, const struct ptl_frame_redeem *claim,
+struct ptl_receiver *ptl_ticket_take_own(const struct ptl_peer *from, const struct ptl_frame_redeem *claim,
                                          uint8_t *ret_carries)
 {
+        struct ptl_space *space = from->space;
         struct ptl_granter *granter = NULL;
         struct ptl_ticket *t = find(space, claim, &granter);
         struct ptl_receiver *receiver;
 
         if (!t) {
-                (void)look_at(space, claim->granter);
+                (void)look_at(space, claim->granter, from);
                 t = find(space, claim, &granter);
         }
         if (!t || !ptl_task_is(t->grantee, space->me->task))

@@ -49,7 +49,7 @@ static int check_remote(const struct ptl_entry *e, const struct ptl_peer *peer)
         return e->flags & PTL_ENTRY_HANDED || (is_thirds(e, peer) && e->flags & PTL_ENTRY_CLAIM) ? PTL_E_FULL : 0;
 }
 
-static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
+static int check_right(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
                        const struct ptl_outgoing *out, const struct ptl_right_item *item)
 {
         unsigned rights = needs(item->disposition);
@@ -63,7 +63,7 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer,
                 return r;
         if (rights == PTL_RIGHT_RECEIVE && e->receiver->internal)
                 return PTL_E_RIGHT; /* the library's: a task port */
-        if (is_move(item) && moved(out, item->port) > e->references)
+        if (e == once || (is_move(item) && moved(out, item->port) > e->references))
                 return PTL_E_RIGHT;
         return peer ? check_remote(e, peer) : 0;
 }
@@ -82,7 +82,7 @@ static int check_region(const struct ptl_outgoing *out, size_t i)
         return 0;
 }
 
-int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
+int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
                     const struct ptl_outgoing *out)
 {
         int r = 0;
@@ -92,7 +92,7 @@ int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
         if ((out->n_rights && !out->rights) || (out->n_regions && !out->regions))
                 return PTL_E_INVALID;
         for (size_t i = 0; !r && i < out->n_rights; i++)
-                r = check_right(task, peer, out, &out->rights[i]);
+                r = check_right(task, peer, once, out, &out->rights[i]);
         for (size_t i = 0; !r && i < out->n_regions; i++)
                 r = check_region(out, i);
         return r;

@@ -8,9 +8,9 @@
 #include "port/handoff.h"
 #include "task/task.h"
 
-/* May these rights go to @peer (NULL: this task)? 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT,
+/* May these rights go to @peer (NULL: this task)? @once: the send-once right that the message uses up, or NULL. 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT,
  * PTL_E_INVALID, PTL_E_TOO_BIG, PTL_E_FULL (a right is not confirmed yet, or its task has not answered). */
-PTL_MUST_CHECK int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer,
+PTL_MUST_CHECK int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
                                    const struct ptl_outgoing *out);
 
 /* Grants what is granted; fills one element a right. PTL_E_QUOTA, and then nothing is granted. */

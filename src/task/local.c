@@ -110,14 +110,14 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
         return 0;
 }
 
-int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool once,
-                      struct ptl_sending *s)
+int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, const struct ptl_entry *once,
+                   struct ptl_sending *s)
 {
         struct ptl_entry *own = ptl_receiver_entry(&task->space, receiver);
         uint32_t units = ptl_units(s->size);
         struct ptl_queued *q;
         bool left;
-        int r = s->extras ? ptl_carry_check(task, NULL, s->extras) : 0;
+        int r = s->extras ? ptl_carry_check(task, NULL, once, s->extras) : 0;
 
         if (r)
                 return r;
@@ -154,7 +154,7 @@ int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_s
         }
         if (!receiver)
                 return PTL_E_DEAD;
-        r = ptl_local_send(task, receiver, true, s);
+        r = ptl_local_send(task, receiver, e, s);
         if (r)
                 return r;
         ptl_receiver_entry(&task->space, receiver)->onces--;

@@ -3,8 +3,8 @@
 #pragma once
 #include "task/send.h"
 
-/* @once: through a send-once right, which ignores the limit. Returns as ptl_send_message(). */
-PTL_MUST_CHECK int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, bool once,
+/* @once: through this send-once right, which ignores the limit; or NULL. Returns as ptl_send_message(). */
+PTL_MUST_CHECK int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, const struct ptl_entry *once,
                                   struct ptl_sending *sending);
 
 /* Uses up a send-once right of this task to a port of its own. */

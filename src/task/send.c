@@ -281,7 +281,7 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
         if (PTL_UNLIKELY(s->block >= 0 && s->block_peer != e->peer))
                 return PTL_E_NAME; /* the name was freed and given out again meanwhile */
         if (s->extras) {
-                r = ptl_carry_check(task, e->peer, s->extras);
+                r = ptl_carry_check(task, e->peer, e->rights & PTL_RIGHT_SEND_ONCE ? e : NULL, s->extras);
                 if (r)
                         return r;
         }
@@ -326,7 +326,7 @@ static int attempt(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
         if (e->rights & PTL_RIGHT_DEAD)
                 return PTL_E_DEAD;
         if (ptl_entry_receiver(e)) {
-                r = ptl_local_send(task, e->receiver, false, s);
+                r = ptl_local_send(task, e->receiver, NULL, s);
                 if (!r) {
                         task->space.counters.sent++;
                         task->space.counters.sent_bytes += s->size;

@@ -96,6 +96,26 @@ API_TEST(a_send_once_right_moves_once)
         check_empty(q);
 }
 
+/* The message would use it up. */
+API_TEST(a_send_once_right_does_not_go_with_its_own_message)
+{
+        ptl_port p = new_send_port(), q = new_port(), once;
+        struct ptl_message m = send_right(p, q, PTL_MAKE_SEND_ONCE);
+        struct ptl_right_item item = {.disposition = PTL_MOVE_SEND_ONCE};
+        struct ptl_outgoing out = {.rights = &item, .n_rights = 1};
+        uint32_t names = statistics().names;
+
+        once = item.port = m.rights[0].port;
+        ptl_message_release(&m);
+        OUTCOME(ptl_send_message(once, &out, PTL_NOW), PTL_E_RIGHT);
+        check_rights(once, PTL_RIGHT_SEND_ONCE, 1);
+        check_empty(q);
+        put(once, "once");
+        take(q, "once");
+        CHECK_EQ(statistics().names, names - 1);
+        check_empty(q);
+}
+
 API_TEST(a_message_refused_by_a_full_queue_keeps_what_it_carries)
 {
         ptl_port p = new_port_of(1, 0), q = new_send_port();

@@ -148,6 +148,72 @@ static uint32_t get_once(struct raw_party *p)
         return rich.rights[0].right;
 }
 
+/* ---- the right that a message came through goes while it is taken in ---- */
+
+/* A frame to B, through @right, that carries one item. */
+static void carry_to_b(struct raw_party *p, uint32_t right, uint32_t what, uint32_t of, const struct ptl_frame_given *given)
+{
+        struct ptl_rich rich = {
+                .n_rights = 1, .n_given = given != NULL, .rights = {{.what = what, .right = of}}, .given = given};
+        size_t size = ptl_rich_head_size(1, 0) + (given ? sizeof *given : 0);
+        char body[128];
+
+        ptl_rich_encode(&rich, body);
+        CHECK(link_raw_frame(&p->with_b, PTL_FRAME_RICH, (struct ptl_frame_head){.right = right, .aux = 1}, body,
+                             (uint32_t)size));
+}
+
+/* No task of the library sends that: its own right would be used up by its message. */
+API_TEST(a_send_once_right_that_is_carried_by_its_own_message_harms_nobody)
+{
+        struct raw_party a;
+        uint32_t once;
+
+        start();
+        a = party_start();
+        once = get_once(&a);
+        carry_to_b(&a, once, PTL_CARRY_BACK_ONCE, once, NULL);
+        link_raw_message(&a.with_b, RIGHT, 1);
+        has_got(&b, 2); /* its message, or the news of its end; and the other */
+        party_dies(&a);
+        end();
+}
+
+API_TEST(a_send_once_right_of_another_task_does_not_go_with_its_own_message)
+{
+        struct order o = {.place = PLACE, .to = PLACE, .disposition = PTL_MOVE_SEND_ONCE};
+
+        start();
+        looks_up(&b, &c, MINE);
+        gives(&b, 0, MINE, PLACE, PTL_MAKE_SEND_ONCE);
+        has_stored(&c, PLACE, 1);
+        CHECK_EQ(tell(&c, KIND_GIVE, o).outcome, PTL_E_RIGHT);
+        CHECK_EQ(reports(&c, PLACE).rights, PTL_RIGHT_SEND_ONCE);
+        uses(&c, PLACE);
+        has_got(&b, 1);
+        end();
+}
+
+/* For a ticket of its own that B does not know it looks at the link that the message came by once more. */
+API_TEST(a_right_that_is_given_back_while_a_message_of_it_is_taken_in_harms_nobody)
+{
+        struct raw_party a;
+        struct ptl_frame_given given;
+
+        start();
+        a = party_start();
+        given = (struct ptl_frame_given){.owner = a.b, .ticket = ticket_of(9, 0)};
+        kill(b.peer.pid, SIGSTOP); /* it reads all of these at a time */
+        carry_to_b(&a, RIGHT, PTL_CARRY_GIVEN_SEND, 0, &given);
+        CHECK(link_raw_frame(&a.with_b, PTL_FRAME_RELEASE, (struct ptl_frame_head){.right = RIGHT, .token = 1}, NULL, 0));
+        CHECK(link_raw_claim(&a.with_b, 2, a.with_b.ticket));
+        link_raw_message(&a.with_b, 2 | PTL_RIGHT_CLAIMED, 1);
+        kill(b.peer.pid, SIGCONT);
+        has_got(&b, 2);
+        party_dies(&a);
+        end();
+}
+
 /* ---- a party is gone ---- */
 
 API_TEST(a_right_given_and_sent_by_one_that_is_dead_is_there)
