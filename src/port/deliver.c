@@ -313,7 +313,7 @@ static int claim(struct ptl_peer *peer, const struct ptl_frame *f)
 /* A right that is dead keeps its name; what the peer keeps for it is given back by another entry. */
 static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
 {
-        *ptl_held_name(peer, e->remote) = PTL_NULL;
+        ptl_held_clear(peer, e->remote, ptl_held_name(peer, e->remote));
         if (ptl_right_is_claimed(e->remote))
                 ptl_claim_hide(peer, e->remote);
         e->flags &= (uint8_t)~PTL_ENTRY_HANDED;

@@ -24,7 +24,15 @@ static inline ptl_port ptl_held_enter(struct ptl_peer *peer, ptl_port *at, unsig
                 return PTL_NULL;
         (*ret_entry)->peer = ptl_peer_ref(peer);
         (*ret_entry)->remote = right;
+        peer->held.used += !ptl_right_is_claimed(right); /* claims are counted as they are chosen */
         return *at = name;
+}
+
+/* No name has @right any more, which stood in *@at. */
+static inline void ptl_held_clear(struct ptl_peer *peer, uint32_t right, ptl_port *at)
+{
+        peer->held.used -= *at && !ptl_right_is_claimed(right);
+        *at = PTL_NULL;
 }
 
 /* A send-once right the peer granted: always a name of its own. */
@@ -45,7 +53,7 @@ static inline void ptl_held_forget(struct ptl_peer *peer, uint32_t right)
 
         if (PTL_UNLIKELY(!name))
                 return;
-        *name = PTL_NULL;
+        ptl_held_clear(peer, right, name);
         if (PTL_UNLIKELY(ptl_right_is_claimed(right))) {
                 ptl_claim_hide(peer, right);
                 ptl_table_give(&peer->claims, ptl_right_index(right));

@@ -61,7 +61,7 @@ static void kill_held(struct ptl_peer *peer, const struct ptl_table *table, uint
 
                 if (!e || e->peer != peer)
                         continue;
-                *name = PTL_NULL;
+                ptl_held_clear(peer, i | claimed, name);
                 e->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
                 e->peer = NULL;
                 if (e->rights)

@@ -60,7 +60,7 @@ struct ptl_link_statistics ptl_link_statistics_of(const struct ptl_peer *p)
                 .lies = link->lies,
                 .ring_bytes = ring_bytes(link),
                 .pool_bytes = link->pool_reserved,
-                .rights_granted = p->granted.used - (p->spare != NULL) + p->claimed.used,
+                .rights_granted = p->granted.used - (p->spare != NULL) + (uint32_t)p->account->use[PTL_QUOTA_RIGHTS],
                 .rights_held = p->held.used + p->claims.used,
                 .distance_ns = link->distance_ns,
                 .state = ptl_link_state(link),

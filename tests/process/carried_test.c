@@ -395,6 +395,42 @@ API_TEST(a_reply_right_that_came_home_is_nothing_to_the_next_call)
         end_echo(&peer, server);
 }
 
+/* visitor: looks "home" up and sends a right to a port of its own there. */
+PEER(visitor)
+{
+        struct ptl_right_item item = {new_port(), PTL_MAKE_SEND};
+
+        OK(ptl_send_message(look_up("home"), &(struct ptl_outgoing){.rights = &item, .n_rights = 1}, soon()));
+        peer_stay();
+}
+
+static struct ptl_link_statistics only_link(void)
+{
+        struct ptl_link_statistics links[2];
+        size_t n;
+
+        OK(ptl_link_get_statistics(links, ARRAY_LEN(links), &n));
+        CHECK_EQ(n, 1);
+        return links[0];
+}
+
+API_TEST(rights_on_a_link_are_counted_whoever_chose_their_numbers)
+{
+        ptl_port home = new_port();
+        struct ptl_message m;
+        struct peer visitor;
+
+        OK(ptl_name_publish("home", home));
+        peer_start(&visitor, "visitor", NULL);
+        m = take_message(home);
+        CHECK_EQ(only_link().rights_granted, 1); /* it claimed that */
+        CHECK_EQ(only_link().rights_held, 1);    /* and gave this */
+        OK(ptl_right_release(m.rights[0].port));
+        ptl_message_release(&m);
+        CHECK_EQ(only_link().rights_held, 0);
+        peer_kill(&visitor);
+}
+
 /* ---- regions ---- */
 
 /* regions NAME: for each region that comes: says what it reads, writes, and looks again when told.
