@@ -13,6 +13,7 @@ struct conductor {
         struct peer peers[SEATS];
         char path[128];
         FILE *log; /* NULL: none */
+        uint64_t digest;
         uint32_t rounds, waves, kills, checks;
 };
 
@@ -33,19 +34,19 @@ static inline void check_that_all_live(struct conductor *c, unsigned but)
         }
 }
 
-/* All seats do it; who dies of it does not say when. */
-static inline void command(struct conductor *c, enum seat_command what, unsigned victim)
+/* Those in @who do it, a bit each; who dies of it does not say when. */
+static inline void command_some(struct conductor *c, enum seat_command what, unsigned victim, uint32_t who)
 {
         ptl_time late = ptl_after_ms(tst_deadline_ms(4 * BARRIER_MS));
         uint32_t n = 0, left;
 
         for (unsigned i = 0; i < SEATS; i++)
-                n += c->stage->seats[i].lives && i != victim;
+                n += c->stage->seats[i].lives && who >> i & 1 && i != victim;
         ptl_store_release(&c->stage->running, n);
         for (unsigned i = 0; i < SEATS; i++) {
                 struct seat *s = &c->stage->seats[i];
 
-                if (!s->lives)
+                if (!s->lives || !(who >> i & 1))
                         continue;
                 s->command = what;
                 (void)ptl_add(&s->go, 1);
@@ -58,6 +59,11 @@ static inline void command(struct conductor *c, enum seat_command what, unsigned
                 check_that_all_live(c, victim);
                 CHECK(ptl_after_ms(0) < late);
         }
+}
+
+static inline void command(struct conductor *c, enum seat_command what, unsigned victim)
+{
+        command_some(c, what, victim, UINT32_MAX);
 }
 
 static inline void barrier(struct conductor *c)
@@ -87,6 +93,18 @@ static inline struct order *order(struct conductor *c, unsigned seat, enum order
         return o;
 }
 
+/* Of all that was drawn: the same for the same seed. */
+static inline void digest(struct conductor *c, const struct order *o)
+{
+        const uint32_t words[] = {o->kind,   o->how,         o->port,    o->once,  o->value,          o->notify,
+                                  o->notify_once, o->message, o->reply, (uint32_t)o->count, (uint32_t)o->outcome};
+
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+                c->digest = (c->digest ^ words[i]) * 0x100000001b3;
+        for (unsigned i = 0; i < o->n_items; i++)
+                c->digest = (c->digest ^ o->items[i].port ^ (uint64_t)o->items[i].disposition << 32) * 0x100000001b3;
+}
+
 static inline void log_order(FILE *f, uint32_t round, unsigned seat, uint32_t n, const struct order *o)
 {
         fprintf(f, "%u.%u.%u %s port %u once %u how %u outcome %d count %d value %u notify %u/%u message %u reply %u", round,
@@ -98,11 +116,16 @@ static inline void log_order(FILE *f, uint32_t round, unsigned seat, uint32_t n,
 }
 
 /* For whoever looks for a fault, and to compare two runs of a seed. */
-static inline void log_orders(const struct conductor *c)
+static inline void log_orders(struct conductor *c)
 {
-        for (unsigned i = 0; c->log && i < SEATS; i++)
-                for (uint32_t n = 0; n < c->stage->seats[i].n_orders; n++)
-                        log_order(c->log, c->model->round, i, n, &c->stage->seats[i].orders[n]);
+        for (unsigned i = 0; i < SEATS; i++)
+                for (uint32_t n = 0; n < c->stage->seats[i].n_orders; n++) {
+                        const struct order *o = &c->stage->seats[i].orders[n];
+
+                        digest(c, o);
+                        if (c->log)
+                                log_order(c->log, c->model->round, i, n, o);
+                }
 }
 
 static inline void obey_all(struct conductor *c)
@@ -189,6 +212,8 @@ static inline void draw_round(struct conductor *c, bool kills)
         unsigned victim = kills ? pick(w, SEATS) : SEATS;
 
         w->victim = victim < SEATS && may_end(c->model, victim) ? victim : SEATS;
+        c->model->dying = w->victim;
+        w->grave = w->victim < SEATS ? c->model->seats[victim].hub : 0;
         for (unsigned i = 0; i < SEATS; i++) {
                 for (uint32_t n = 1 + pick(w, O_BATCH - 1); n-- && draw_one(w, i);)
                         ;
@@ -212,11 +237,14 @@ static inline void do_round(struct conductor *c, bool kills)
 {
         ptl_time begun = ptl_now();
         unsigned victim;
+        uint32_t first;
 
         draw_round(c, kills);
         victim = c->walk.victim;
         log_orders(c);
-        command(c, S_ORDERS, victim);
+        first = chance(&c->walk, 2) ? UINT32_MAX : pick(&c->walk, UINT32_MAX);
+        command_some(c, S_ORDERS, victim, first);
+        command_some(c, S_ORDERS, victim, ~first); /* who comes later reads, and is read, later */
         if (victim < SEATS)
                 replace(c, victim);
         else
@@ -232,10 +260,11 @@ static inline void conductor_begin(struct conductor *c, uint64_t seed, uint32_t 
         *c = (struct conductor){.walk = {.seed = seed, .target = target, .victim = SEATS}};
         c->walk.state = (seed + 1) * 0x9e3779b97f4a7c15;
         snprintf(c->path, sizeof c->path, "%s/stage", tst_temp_dir());
+        (void)unlink(c->path);
         c->stage = c->walk.stage = stage_map(c->path, true);
         c->model = c->walk.model = &c->stage->model;
         if (getenv("WALK_LOG"))
-                CHECK((c->log = fopen(getenv("WALK_LOG"), "we")));
+                CHECK((c->log = fopen(getenv("WALK_LOG"), "ae")));
         model_init(c->model);
         for (unsigned i = 0; i < SEATS; i++)
                 seat_start(c, i);

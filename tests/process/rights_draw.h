@@ -18,6 +18,7 @@ struct walk {
         uint64_t seed, state;
         uint32_t target; /* ports alive that are aimed at */
         unsigned victim; /* who dies in this round; SEATS: nobody */
+        uint32_t grave;  /* its hub */
         uint64_t drawn[ORDERS], refused, operations;
 };
 
@@ -369,7 +370,7 @@ static inline bool draw_request_once(struct walk *w, unsigned seat, struct order
 static inline bool draw_request(struct walk *w, unsigned seat, struct order *o)
 {
         static const uint32_t kinds[] = {PTL_NOTIFY_NO_SENDERS, PTL_NOTIFY_NO_SENDERS, PTL_NOTIFY_PORT_DESTROYED,
-                                         PTL_NOTIFY_DEAD_NAME, PTL_NOTIFY_DEAD_NAME};
+                                         PTL_NOTIFY_DEAD_NAME,  PTL_NOTIFY_DEAD_NAME,  PTL_NOTIFY_DEAD_NAME};
 
         o->value = kinds[pick(w, ARRAY_LEN(kinds))];
         o->wants_previous = chance(w, 2);

@@ -133,6 +133,8 @@ static inline bool has_room(const struct model *m, uint32_t port, unsigned seat)
 {
         const struct m_port *p = &m->ports[port];
 
+        if (p->limit && p->received_round == m->round && p->owner != seat)
+                return false; /* it may still hold what is taken in this round */
         return m->queued < QUEUED_MAX && (p->limit ? count_from(m, port, seat) == 0 : p->queued < QUEUE_MAX);
 }
 
@@ -242,10 +244,32 @@ static inline bool draw_fill(struct walk *w, unsigned seat, struct order *o)
         return true;
 }
 
+/* What was copied comes to nothing, whether it is sent in time or not, and whether or not that was read. */
+static inline bool draw_grave(struct walk *w, unsigned seat, struct order *o)
+{
+        if (w->victim == SEATS || seat == w->victim || !chance(w, 3))
+                return false;
+        o->port = w->grave;
+        for (unsigned n = pick(w, ITEMS); n-- && o->n_items < ITEMS - 1;)
+                if (draw_item_held(w, seat, o))
+                        o->items[o->n_items - 1].disposition = PTL_COPY_SEND;
+        for (unsigned i = 0; i < o->n_items; i++) {
+                struct m_port *p = &w->model->ports[o->items[i].port];
+
+                if (o->items[i].disposition != PTL_COPY_SEND || p->no_senders.notify)
+                        return false;
+                p->closed_round = w->model->round; /* the copy is a sender until its end is seen */
+        }
+        return true;
+}
+
 /* --- receiving --- */
 
+/* Who dies takes nothing that was left: its sender may hear of either first (CAVEATS.md). */
 static inline bool may_receive(struct model *m, const struct m_message *q, unsigned seat)
 {
+        if (q->left && seat == m->dying)
+                return false;
         if ((q->left && !touch_queue(m, q->left, seat)) || (q->reply && !touch_queue(m, q->reply, seat)))
                 return false;
         for (unsigned i = 0; i < q->n_items; i++)
@@ -348,6 +372,7 @@ static inline bool draw_receive(struct walk *w, unsigned seat, struct order *o)
         o->count = (int32_t)count_ready(m, o->port, seat, 1 + pick(w, 12));
         if (!o->count || o->count > 200)
                 return false;
+        p->received_round = m->round;
         for (int32_t i = 0; i < o->count; i++) {
                 struct m_message *q = queue_out(m, o->port, NULL);
 
@@ -429,18 +454,19 @@ struct drawing {
 
 static const struct drawing drawings[] = {
         {draw_new,       O_NEW,       10},
-        {draw_free,      O_FREE,      4 },
+        {draw_free,      O_FREE,      8 },
         {draw_make_send, O_MAKE_SEND, 5 },
         {draw_change,    O_CHANGE,    14},
         {draw_make_once, O_MAKE_ONCE, 5 },
         {draw_drop_once, O_DROP_ONCE, 5 },
         {draw_send,      O_SEND,      34},
         {draw_receive,   O_RECEIVE,   24},
-        {draw_request,   O_REQUEST,   10},
+        {draw_request,   O_REQUEST,   16},
         {draw_set_made,  O_SET_MADE,  1 },
         {draw_rename,    O_RENAME,    1 },
         {draw_deputy,    O_DEPUTY,    2 },
         {draw_fill,      O_FILL,      3 },
+        {draw_grave,     O_GRAVE,     6 },
         {draw_insert,    O_INSERT,    2 },
         {draw_extract,   O_EXTRACT,   2 },
 };

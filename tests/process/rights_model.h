@@ -59,6 +59,7 @@ struct m_port {
         uint32_t mailed_to;
         uint32_t mentions; /* what knows this number still */
         uint32_t own_at;   /* in its owner's list */
+        uint32_t received_round; /* its owner takes messages in this one */
         uint32_t closed_round; /* in this one nobody may touch it alone any more */
         uint32_t touched_round;
         uint8_t touched_by;
@@ -113,6 +114,7 @@ struct m_seat {
 
 struct model {
         uint32_t round, tags;
+        unsigned dying; /* the seat that dies at the end of this round; SEATS: none */
         uint64_t number;
         uint64_t told[16]; /* notifications by kind */
         uint32_t alive, queued;

@@ -32,6 +32,7 @@ enum order_kind {
         O_FILL,      /* sends as many as the limit, then is refused, then leaves one */
         O_INSERT,
         O_EXTRACT,
+        O_GRAVE,     /* sends to who dies in this round: done, or PTL_E_DEAD */
         O_DIE,
         /* births and ends, one by one */
         O_PUBLISH,   /* the hub and the desk */
@@ -60,6 +61,7 @@ static const char *const order_names[] = {
         [O_FILL] = "fill",
         [O_INSERT] = "insert",
         [O_EXTRACT] = "extract",
+        [O_GRAVE] = "send to the dying",
         [O_DIE] = "die",
         [O_PUBLISH] = "publish",
         [O_LOOK_UP] = "look up",

@@ -120,6 +120,9 @@ static inline void obey(const struct order *o)
         case O_EXTRACT:
                 obey_extract(o);
                 return;
+        case O_GRAVE:
+                obey_grave(o);
+                return;
         case O_DIE:
                 kill(getpid(), SIGKILL);
                 return;
@@ -214,6 +217,7 @@ PEER(rights)
         uint32_t seen = 0;
 
         CHECK(argc > 2);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a conductor that fails leaves nobody behind */
         me.stage = stage_map(argv[1], false);
         mappings = tst_shared_maps(false);
         me.model = &me.stage->model;

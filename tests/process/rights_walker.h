@@ -222,6 +222,17 @@ static inline void obey_send(const struct order *o)
                 (void)names_tidy(o->port);
 }
 
+static inline void obey_grave(const struct order *o)
+{
+        struct ptl_right_item items[MOST_ITEMS];
+        struct ptl_outgoing out = {.kind = 1, .rights = items};
+        int r;
+
+        out.n_rights = fill_items(o, items);
+        r = ptl_send_message(names_of(o->port)[0], &out, soon());
+        OUTCOME(r, r ? PTL_E_DEAD : 0);
+}
+
 /* The window is used up, then sends are refused and consume nothing, then one is left with the port. */
 static inline void obey_fill(const struct order *o)
 {
