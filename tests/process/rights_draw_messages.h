@@ -332,8 +332,7 @@ static inline void item_received(struct model *m, unsigned seat, struct m_item *
                 return;
         case M_RECEIVE:
                 item->dead = false;
-                p->state = M_LIVE;
-                p->mailed_to = 0;
+                port_arrives(m, item->port, seat);
                 break;
         case M_DEAD_NAME:
                 item->dead = true;
@@ -347,7 +346,11 @@ static inline void reply_received(struct walk *w, unsigned seat, struct m_messag
 {
         struct model *m = w->model;
 
-        if (!q->reply || m->seats[q->sender].life != q->life || !is_there(m, q->reply))
+        if (m->seats[q->sender].life != q->life) {
+                q->is_of_dead = q->sender != m->dying; /* else its death may not be seen yet */
+                return;
+        }
+        if (!q->reply || !is_there(m, q->reply))
                 return;
         q->has_reply = true;
         q->answered = chance(w, 2);

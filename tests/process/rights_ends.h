@@ -238,6 +238,24 @@ static inline void port_mailed(struct model *m, uint32_t port)
         p->mentions++;
 }
 
+/*
+ * Taken from a message, by who is to receive from it now. This is the place of a receive right that moves to
+ * another task, when a disposition says so (migration.md): it is mailed without a request then, and `owner`
+ * changes here.
+ */
+static inline void port_arrives(struct model *m, uint32_t port, unsigned seat)
+{
+        struct m_port *p = &m->ports[port];
+
+        if (p->owner != seat) {
+                own_out(m, port);
+                p->owner = (uint8_t)seat;
+                list_put(&m->seats[seat].own, port, &p->own_at);
+        }
+        p->state = M_LIVE;
+        p->mailed_to = 0;
+}
+
 /* --- a task dies --- */
 
 /* Its ports, and what it holds of others that are watched. */

@@ -45,9 +45,7 @@ struct m_request {
 
 struct m_port {
         uint8_t state; /* enum m_state */
-        uint8_t owner; /* the seat that has the receive right: a receive right in another task's message would
-                        * change it, once it can move (no disposition says so yet: the walk's own_list(),
-                        * die_seat() and names of the owner are what depends on it) */
+        uint8_t owner; /* the seat that has the receive right, or had it when it was mailed (port_arrives()) */
         bool published;
         uint16_t limit; /* 0: more than the walk queues; else as many messages for each sender */
         uint32_t made, onces;
@@ -101,7 +99,7 @@ struct m_message {
         /* of the library */
         uint32_t kind, value, about, tag;
         /* when it was received */
-        bool has_reply, answered;
+        bool has_reply, answered, is_of_dead;
         uint32_t answer;
 };
 

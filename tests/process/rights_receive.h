@@ -140,7 +140,7 @@ static inline void receive_sent(struct ptl_message *m, struct expected *e)
                 receive_right(&q->items[i], &m->rights[i]);
         if (q->has_reply)
                 CHECK(m->reply != PTL_NULL);
-        else if (!q->reply)
+        if (!q->reply || q->is_of_dead)
                 CHECK_EQ(m->reply, PTL_NULL);
         if (!q->answered)
                 return;
@@ -210,6 +210,25 @@ static inline void check_own(uint32_t port)
                      me.model->holds[me.number][port].references);
 }
 
+static inline unsigned links_with(unsigned seat)
+{
+        unsigned n = 0;
+
+        for (const struct ptl_peer *p = ptl_the_task.space.peers; p; p = p->next)
+                n += p->link.identity.pid == ptl_load_relaxed(&me.stage->seats[seat].pid);
+        return n;
+}
+
+/* CAVEATS.md: one of those that its task gave, one of those that came otherwise, of each link; more, if messages
+ * did not wait for what their rights are (H7). */
+static inline void check_names(uint32_t port)
+{
+        const struct m_port *p = &me.model->ports[port];
+        unsigned n = names_tidy(port), most = p->owner == me.number ? 1 : 2 * links_with(p->owner);
+
+        CHECK(n <= most || p->state == M_DEAD || me.stage->slow);
+}
+
 static inline void check_held(uint32_t port)
 {
         const struct m_hold *h = &me.model->holds[me.number][port];
@@ -223,6 +242,7 @@ static inline void check_held(uint32_t port)
                 CHECK_EQ(look_up_name(names[i]).rights, carries | (own ? PTL_RIGHT_RECEIVE : 0));
                 asked |= is_asked(names[i]);
         }
+        check_names(port);
         CHECK_EQ(references_of(port), h->references);
         CHECK_EQ(asked, h->asked != 0);
 }

@@ -59,10 +59,7 @@ static inline unsigned names_tidy(uint32_t port)
         return n;
 }
 
-/*
- * More than one for a port are allowed: one of those that its task granted, one of those that others gave on
- * (and each twice where there are two links); any, if a round took so long that a message did not wait (H7).
- */
+/* Of another seat only where it does not touch the port in this round. */
 static inline void names_add(unsigned seat, uint32_t port, ptl_port name)
 {
         ptl_port *names = me.stage->names[seat][port];
