@@ -272,11 +272,11 @@ static void forget_once(struct ptl_task *task, struct ptl_entry *e)
                 if (r)
                         ptl_receiver_entry(&task->space, r)->onces--;
         }
+        if (peer)
+                ptl_held_forget(peer, e->remote);
         ptl_space_remove(&task->space, e);
-        if (!peer)
-                return;
-        ptl_held_forget(peer, e->remote);
-        ptl_peer_unref(peer);
+        if (peer)
+                ptl_peer_unref(peer);
 }
 
 void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out)

@@ -64,6 +64,7 @@ static void in_task(struct ptl_task *task, const struct ptl_renaming *n)
         for (struct ptl_watch *w = task->server.watches; w; w = w->next)
                 change(&w->notify, n);
         change(&task->served.children, n);
+        change(&task->served.bootstrap, n);
         ptl_receive_rename(task, n);
 }
 
