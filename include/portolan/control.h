@@ -69,8 +69,9 @@ PTL_PUBLIC PTL_MUST_CHECK int ptl_task_insert(ptl_port task, ptl_port name,
  * A task port cannot be made from its receive right, which is the library's; a send right to it that the
  * task holds can be copied.
  *
- * Return: 0, PTL_E_INVALID, PTL_E_NAME, PTL_E_RIGHT (@task here; @name there), PTL_E_UNSUPPORTED (a port
- * of a third task: CAVEATS.md), and the others of ptl_task_insert(). PTL_E_UNANSWERED: a right that comes
+ * Return: 0, PTL_E_INVALID, PTL_E_NAME, PTL_E_RIGHT (@task here; @name there), and the others of
+ * ptl_task_insert(). PTL_E_NO_REPLY also says that a right to a third task's port cannot be sent on yet,
+ * since that task has not answered (CAVEATS.md): nothing was moved. PTL_E_UNANSWERED: a right that comes
  * late is given back.
  */
 PTL_PUBLIC PTL_MUST_CHECK int ptl_task_extract(ptl_port task, ptl_port name,

@@ -25,12 +25,27 @@ static inline bool may_destroy(struct model *m, const struct m_message *q, unsig
         return true;
 }
 
+/* Whether a right that was asked about dies before who would be told of that makes a difference of one reference. */
+static inline bool may_forget(struct model *m, uint32_t port, unsigned seat)
+{
+        const struct m_seat *s = &m->seats[m->ports[port].owner];
+        unsigned owner = m->ports[port].owner;
+
+        for (uint32_t i = 0; i < s->held.n; i++)
+                if (m->holds[owner][s->held.at[i]].asked == port && !touch_queue(m, s->held.at[i], seat))
+                        return false;
+        for (uint32_t i = 0; i < s->onces.n; i++)
+                if (m->onces[s->onces.at[i]].asked == port && !touch_queue(m, m->onces[s->onces.at[i]].port, seat))
+                        return false;
+        return true;
+}
+
 /* Every holder hears of it. Requests of the dying port's own are its owner's. */
 static inline bool may_die(struct model *m, uint32_t port, unsigned seat)
 {
         struct m_port *p = &m->ports[port];
 
-        if (!touch_alone(m, port, seat))
+        if (!touch_alone(m, port, seat) || (p->told && !may_forget(m, port, seat)))
                 return false;
         for (unsigned s = 0; s < SEATS; s++)
                 if (m->holds[s][port].asked && !touch_queue(m, m->holds[s][port].asked, seat))

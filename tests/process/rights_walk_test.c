@@ -65,7 +65,7 @@ static void walk(uint64_t seed, uint64_t operations)
 
 API_TEST_TIMES(sixteen_tasks_that_do_anything_with_rights_count_as_the_reference_does, 3)
 {
-        uint64_t operations = setting("WALK_OPERATIONS", 100000), seed = setting("WALK_SEED", seed_of_the_day());
+        uint64_t operations = setting("WALK_OPERATIONS", 150000), seed = setting("WALK_SEED", seed_of_the_day());
         ptl_time begun = ptl_now();
 
         fprintf(stderr, "# WALK_SEED=%llu WALK_OPERATIONS=%llu\n", (unsigned long long)seed,

@@ -183,6 +183,25 @@ API_TEST(a_moved_right_is_gone_where_it_was)
         end_child(&child, to);
 }
 
+API_TEST(a_right_to_a_third_tasks_port_is_taken_out_too)
+{
+        ptl_port notify = watch_children(), its, thirds, task, third, right, there = PTL_NULL;
+        struct ptl_right_item item = {.disposition = PTL_COPY_SEND};
+        uint32_t rights, references;
+        struct peer child, other;
+
+        task = start_child(notify, &child, &its);
+        third = start_child(notify, &other, &thirds);
+        right = item.port = extract(third, thirds, PTL_MAKE_SEND);
+        OK(ptl_task_insert(task, PTL_NULL, &item, &there, soon()));
+        check_there(task, there, PTL_RIGHT_SEND, 1);
+        CHECK_EQ(extract(task, there, PTL_MOVE_SEND), right);
+        check_rights(right, PTL_RIGHT_SEND, 2);
+        OUTCOME(ptl_task_get_right(task, there, &rights, &references, soon()), PTL_E_NAME);
+        end_child(&other, right);
+        end_child(&child, extract(task, its, PTL_MAKE_SEND));
+}
+
 API_TEST(what_is_wrong_with_a_request_is_said_and_nothing_is_lost)
 {
         ptl_port notify = watch_children(), mine = new_send_port(), its, task, to, got = 77;
