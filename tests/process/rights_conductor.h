@@ -162,16 +162,19 @@ static inline void looks_up(struct conductor *c, unsigned seat, unsigned other)
         c->model->ports[hub].made++;
 }
 
-/* They may look each other up at once: then there are two links between them. */
-static inline void meet(struct conductor *c, unsigned seat, bool at_once)
+/*
+ * They may look each other up at once: then there are two links between them. Who is not in @whom has no link with
+ * the newcomer before a right of one of them comes to the other.
+ */
+static inline void meet(struct conductor *c, unsigned seat, bool at_once, uint32_t whom)
 {
         for (unsigned i = 0; i < SEATS; i++)
-                if (i != seat)
+                if (i != seat && whom >> i & 1)
                         looks_up(c, seat, i);
         if (!at_once)
                 obey_all(c);
         for (unsigned i = 0; i < SEATS; i++)
-                if (i != seat)
+                if (i != seat && whom >> i & 1)
                         looks_up(c, i, seat);
         obey_all(c);
 }
@@ -200,7 +203,7 @@ static inline void replace(struct conductor *c, unsigned seat)
         order(c, (seat + SEATS - 1) % SEATS, O_DROP_WARD, 0, 0);
         seat_start(c, seat);
         obey_all(c);
-        meet(c, seat, chance(&c->walk, 3));
+        meet(c, seat, chance(&c->walk, 3), pick(&c->walk, UINT32_MAX));
         show_wards(c, seat, 2);
 }
 

@@ -138,6 +138,12 @@ static inline bool has_room(const struct model *m, uint32_t port, unsigned seat)
         return m->queued < QUEUED_MAX && (p->limit ? count_from(m, port, seat) == 0 : p->queued < QUEUE_MAX);
 }
 
+/* Has looked it up: not all do. */
+static inline bool knows_hub(const struct model *m, unsigned seat, uint32_t hub)
+{
+        return m->holds[seat][hub].references;
+}
+
 /* A hub, a right that is held, an own port, a send-once right. */
 static inline bool draw_target(struct walk *w, unsigned seat, struct order *o)
 {
@@ -145,7 +151,9 @@ static inline bool draw_target(struct walk *w, unsigned seat, struct order *o)
         uint32_t of = pick(w, 20);
 
         if (of < 6) {
-                o->port = m->seats[pick(w, SEATS)].hub;
+                uint32_t of_seat = pick(w, SEATS), hub = m->seats[of_seat].hub;
+
+                o->port = of_seat == seat || knows_hub(m, seat, hub) ? hub : pick_held(w, seat);
         } else if (of < 10) {
                 o->port = pick_own(w, seat);
         } else if (of < 17) {
@@ -247,7 +255,7 @@ static inline bool draw_fill(struct walk *w, unsigned seat, struct order *o)
 /* What was copied comes to nothing, whether it is sent in time or not, and whether or not that was read. */
 static inline bool draw_grave(struct walk *w, unsigned seat, struct order *o)
 {
-        if (w->victim == SEATS || seat == w->victim || !chance(w, 3))
+        if (w->victim == SEATS || seat == w->victim || !knows_hub(w->model, seat, w->grave) || !chance(w, 3))
                 return false;
         o->port = w->grave;
         for (unsigned n = pick(w, ITEMS); n-- && o->n_items < ITEMS - 1;)
