@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rights_conductor.h - starts the walkers, has them do what was drawn, waits until all is quiet, has them compare */
 #pragma once
-#include "rights_draw_messages.h"
+#include "rights_draw_all.h"
+#include "rights_log.h"
 #include "rights_quiet.h"
 
 enum { SLOW_MS = 900 /* below PTL_REDEEM_PATIENCE_MS */, BARRIER_MS = 15000 };
@@ -84,7 +85,8 @@ static inline void barrier(struct conductor *c)
                 c->stage->seats[i].n_orders = 0;
 }
 
-static inline struct order *order(struct conductor *c, unsigned seat, enum order_kind kind, uint32_t port, int32_t count)
+static inline struct order *order(struct conductor *c, unsigned seat, enum order_kind kind, uint32_t port,
+                                  int32_t count)
 {
         struct order *o = next_order(&c->stage->seats[seat], kind);
 
@@ -93,36 +95,14 @@ static inline struct order *order(struct conductor *c, unsigned seat, enum order
         return o;
 }
 
-/* Of all that was drawn: the same for the same seed. */
-static inline void digest(struct conductor *c, const struct order *o)
-{
-        const uint32_t words[] = {o->kind,   o->how,         o->port,    o->once,  o->value,          o->notify,
-                                  o->notify_once, o->message, o->reply, (uint32_t)o->count, (uint32_t)o->outcome};
-
-        for (size_t i = 0; i < ARRAY_LEN(words); i++)
-                c->digest = (c->digest ^ words[i]) * 0x100000001b3;
-        for (unsigned i = 0; i < o->n_items; i++)
-                c->digest = (c->digest ^ o->items[i].port ^ (uint64_t)o->items[i].disposition << 32) * 0x100000001b3;
-}
-
-static inline void log_order(FILE *f, uint32_t round, unsigned seat, uint32_t n, const struct order *o)
-{
-        fprintf(f, "%u.%u.%u %s port %u once %u how %u outcome %d count %d value %u notify %u/%u message %u reply %u", round,
-                seat, n, order_names[o->kind], o->port, o->once, o->how, o->outcome, o->count, o->value, o->notify,
-                o->notify_once, o->message, o->reply);
-        for (unsigned i = 0; i < o->n_items; i++)
-                fprintf(f, " [%u %u/%u]", o->items[i].disposition, o->items[i].port, o->items[i].once);
-        fputc('\n', f);
-}
-
-/* For whoever looks for a fault, and to compare two runs of a seed. */
-static inline void log_orders(struct conductor *c)
+/* Before they are obeyed. */
+static inline void note_orders(struct conductor *c)
 {
         for (unsigned i = 0; i < SEATS; i++)
                 for (uint32_t n = 0; n < c->stage->seats[i].n_orders; n++) {
                         const struct order *o = &c->stage->seats[i].orders[n];
 
-                        digest(c, o);
+                        c->digest = log_digest(c->digest, o);
                         if (c->log)
                                 log_order(c->log, c->model->round, i, n, o);
                 }
@@ -130,7 +110,7 @@ static inline void log_orders(struct conductor *c)
 
 static inline void obey_all(struct conductor *c)
 {
-        log_orders(c);
+        note_orders(c);
         command(c, S_ORDERS, SEATS);
         barrier(c);
 }
@@ -193,7 +173,8 @@ static inline void replace(struct conductor *c, unsigned seat)
 {
         siginfo_t info = {.si_pid = 0};
 
-        CHECK(tst_wait_until(!waitid(P_PID, (id_t)c->peers[seat].pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid,
+        CHECK(tst_wait_until(waitid(P_PID, (id_t)c->peers[seat].pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                                     info.si_pid,
                              BARRIER_MS));
         CHECK_EQ(info.si_status, SIGKILL);
         peer_kill(&c->peers[seat]);
@@ -244,7 +225,7 @@ static inline void do_round(struct conductor *c, bool kills)
 
         draw_round(c, kills);
         victim = c->walk.victim;
-        log_orders(c);
+        note_orders(c);
         first = chance(&c->walk, 2) ? UINT32_MAX : pick(&c->walk, UINT32_MAX);
         command_some(c, S_ORDERS, victim, first);
         command_some(c, S_ORDERS, victim, ~first); /* who comes later reads, and is read, later */

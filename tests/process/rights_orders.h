@@ -107,7 +107,6 @@ struct seat {
         bool lives, is_quiet;
         struct seat_frames frames;
         uint32_t done, splits; /* orders of this round; names beyond the one that there should be */
-        uint64_t descriptors, mappings;
         char why[200]; /* not quiet */
         struct order orders[O_BATCH];
 };

@@ -37,8 +37,9 @@ static inline unsigned seat_of(const struct quiet *q, const struct ptl_peer *p)
 {
         unsigned i = 0;
 
-        while (i < SEATS && (!q->stage->seats[i].lives || ptl_load_relaxed(&q->stage->seats[i].pid) != p->link.identity.pid))
-                i++;
+        for (; i < SEATS; i++)
+                if (q->stage->seats[i].lives && ptl_load_relaxed(&q->stage->seats[i].pid) == p->link.identity.pid)
+                        break;
         return i;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rights_task.h - a task of the walk: its life, from its seat to its end */
 #pragma once
+#include "rights_check.h"
+#include "rights_log.h"
 #include "rights_receive.h"
 #include <sched.h>
 
@@ -161,9 +163,10 @@ static inline void say_where(int signal)
         const struct order *o = &me.seat->orders[me.at];
 
         (void)signal;
-        fprintf(stderr, "# seat %u, life %u, round %u, order %u of %u: %s, port %u, once %u, count %d; compared %u\n",
-                me.number, me.model->seats[me.number].life, me.model->round, me.at, me.seat->n_orders, order_names[o->kind],
-                o->port, o->once, o->count, me.looks_at);
+        fprintf(stderr, "# seat %u, life %u, round %u, order %u of %u; compared port %u\n", me.number,
+                me.model->seats[me.number].life, me.model->round, me.at, me.seat->n_orders, me.looks_at);
+        fputs("# ", stderr);
+        log_order(stderr, me.model->round, me.number, me.at, o);
 }
 
 static inline void wait_for_command(uint32_t seen)

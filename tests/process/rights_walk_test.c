@@ -5,7 +5,7 @@
  *
  * WALK_SEED repeats one, in the same order; WALK_OPERATIONS makes it longer, WALK_PORTS has so many ports alive,
  * WALK_EVERY compares everything each so many operations, WALK_KILL kills a task in one of so many rounds (0:
- * none).
+ * none), WALK_LOG=FILE writes each order down.
  */
 #include "rights_task.h"
 #include "rights_conductor.h"

@@ -22,7 +22,6 @@ static struct {
         uint32_t at, looks_at; /* the order that is obeyed, the port compared: for whoever looks for a fault */
         uint32_t tags[PORTS], once_tags[ONCES];
         ptl_port mailed[PORTS], mailed_as[PORTS]; /* names of ports in messages: of the right, as was said then */
-        uint64_t sent;
 } me;
 
 /* --- names --- */
@@ -196,7 +195,9 @@ static inline void tidy_items(const struct order *o)
 
 static inline struct walk_body body_of(uint32_t message)
 {
-        return (struct walk_body){.number = me.model->messages[message].number, .message = message, .sender = me.number};
+        uint64_t number = me.model->messages[message].number;
+
+        return (struct walk_body){.number = number, .message = message, .sender = me.number};
 }
 
 static inline void obey_send(const struct order *o)
@@ -372,7 +373,8 @@ static inline void obey_rename(const struct order *o)
                 return;
         OK(r);
         *at = now;
-        renamed(&me.stage->tag_names[o->once ? me.once_tags[o->once] : me.tags[o->port]], old, is_asked(now) ? now : old);
+        if (is_asked(now))
+                renamed(&me.stage->tag_names[o->once ? me.once_tags[o->once] : me.tags[o->port]], old, now);
         if (!o->once)
                 renamed(&me.mailed[o->port], old, now);
         OUTCOME(ptl_right_release(old), PTL_E_NAME);
