@@ -37,6 +37,7 @@ static inline void check_own(uint32_t port)
             c.has_senders != has_senders(me.model, port))
                 say_port(port, &c);
         CHECK_EQ(c.made, p->made);
+        CHECK_EQ(c.sequence, p->sequence);
         CHECK_EQ(c.once, p->onces);
         CHECK_EQ(c.queued, p->queued);
         CHECK_EQ(c.has_senders, has_senders(me.model, port));

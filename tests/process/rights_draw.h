@@ -216,6 +216,14 @@ static inline bool draw_set_made(struct walk *w, unsigned seat, struct order *o)
         return true;
 }
 
+static inline bool draw_set_sequence(struct walk *w, unsigned seat, struct order *o)
+{
+        o->port = pick_own(w, seat);
+        o->value = pick(w, 1u << 20);
+        w->model->ports[o->port].sequence = o->value;
+        return o->port;
+}
+
 /* What a name is, the model does not know. */
 static inline bool draw_rename(struct walk *w, unsigned seat, struct order *o)
 {

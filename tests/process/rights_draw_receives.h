@@ -114,10 +114,12 @@ static inline bool draw_receive(struct walk *w, unsigned seat, struct order *o)
         if (!o->count || o->count > 200)
                 return false;
         p->received_round = m->round;
+        o->how = (uint8_t)pick(w, 3);
         for (int32_t i = 0; i < o->count; i++) {
                 struct m_message *q = queue_out(m, o->port, NULL);
 
                 p->through -= q->through;
+                p->sequence++;
                 left_ends(m, q, o->port, PTL_NOTIFY_MESSAGE_ACCEPTED);
                 reply_received(w, seat, q);
                 for (unsigned k = 0; k < q->n_items; k++)

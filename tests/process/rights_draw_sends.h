@@ -190,6 +190,7 @@ static inline bool draw_send(struct walk *w, unsigned seat, struct order *o)
                 return false;
         draw_items(w, seat, o);
         o->value = pick(w, 60);
+        o->how = chance(w, 40);
         o->spoil = (uint8_t)(chance(w, 25) && o->n_items < ITEMS ? 1 + pick(w, 4) : SPOIL_NOTHING);
         if (chance(w, 8))
                 o->reply = pick_own(w, seat);

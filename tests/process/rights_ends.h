@@ -242,6 +242,7 @@ static inline void port_mailed(struct model *m, uint32_t port)
         struct m_message *q;
 
         p->made = 0;
+        p->sequence = 0;
         fire(m, &p->no_senders.notify, PTL_NOTIFY_SEND_ONCE, 0, 0, 0);
         p->state = M_MAILED;
         name_ends(m, p->owner, port);

@@ -48,6 +48,7 @@ struct m_port {
         uint8_t owner; /* the seat that has the receive right, or had it when it was mailed (port_arrives()) */
         bool published;
         uint16_t limit; /* 0: more than the walk queues; else as many messages for each sender */
+        uint64_t sequence; /* messages taken */
         uint32_t made, onces;
         uint32_t senders; /* holders, and rights in messages */
         uint32_t through; /* queued messages that came through a send right */

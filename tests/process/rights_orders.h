@@ -23,10 +23,11 @@ enum order_kind {
         O_CHANGE,    /* references, `count` more or less */
         O_MAKE_ONCE,
         O_DROP_ONCE,
-        O_SEND,
-        O_RECEIVE,   /* `count` messages, from `message` on */
+        O_SEND,      /* `how`: 1: bytes that do not fit in the ring */
+        O_RECEIVE,   /* `count` messages, from `message` on; `how`: by which call */
         O_REQUEST,
         O_SET_MADE,
+        O_SET_SEQUENCE,
         O_RENAME,
         O_DEPUTY,    /* gives all references up, then names the right still */
         O_FILL,      /* sends as many as the limit, then is refused, then leaves one */
@@ -56,6 +57,7 @@ static const char *const order_names[] = {
         [O_RECEIVE] = "receive",
         [O_REQUEST] = "request",
         [O_SET_MADE] = "set made",
+        [O_SET_SEQUENCE] = "set sequence",
         [O_RENAME] = "rename",
         [O_DEPUTY] = "deputy",
         [O_FILL] = "fill",

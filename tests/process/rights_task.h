@@ -107,6 +107,9 @@ static inline void obey(const struct order *o)
         case O_SET_MADE:
                 OK(ptl_port_set_made(names_of(o->port)[0], o->value));
                 return;
+        case O_SET_SEQUENCE:
+                OK(ptl_port_set_sequence(names_of(o->port)[0], o->value));
+                return;
         case O_RENAME:
                 obey_rename(o);
                 return;

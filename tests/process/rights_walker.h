@@ -10,7 +10,7 @@
 #include "counts.h"
 #include "rights_quiet.h"
 
-enum { MOST_ITEMS = PTL_MESSAGE_RIGHTS_MAX + 1 };
+enum { MOST_ITEMS = PTL_MESSAGE_RIGHTS_MAX + 1, LARGE = 12000 };
 
 static struct {
         struct stage *stage;
@@ -204,13 +204,17 @@ static inline void obey_send(const struct order *o)
 {
         struct walk_body body = body_of(o->message);
         struct ptl_right_item items[MOST_ITEMS];
-        struct ptl_outgoing out = {.data = &body,
-                                   .size = sizeof body,
+        char bytes[LARGE];
+        struct ptl_outgoing out = {.data = bytes,
+                                   .size = o->how ? LARGE : sizeof body,
                                    .kind = 1,
                                    .reply = o->reply ? names_of(o->reply)[0] : PTL_NULL,
                                    .rights = items};
         uint64_t before = o->outcome ? count_items(o) : 0;
 
+        memcpy(bytes, &body, sizeof body);
+        if (o->how)
+                fill(bytes + sizeof body, LARGE - sizeof body, body.message);
         out.n_rights = fill_items(o, items);
         OUTCOME(ptl_send_message(target_of(o), &out, soon()), o->outcome);
         if (o->outcome)
