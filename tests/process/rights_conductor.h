@@ -5,7 +5,7 @@
 #include "rights_log.h"
 #include "rights_quiet.h"
 
-enum { SLOW_MS = 900 /* below PTL_REDEEM_PATIENCE_MS */, BARRIER_MS = 15000 };
+enum { SLOW_MS = 900 /* below PTL_REDEEM_PATIENCE_MS */, BARRIER_MS = 15000, MANY_LOOKS = 16 };
 
 struct conductor {
         struct walk walk;
@@ -71,12 +71,15 @@ static inline void barrier(struct conductor *c)
 {
         ptl_time late = ptl_after_ms(tst_deadline_ms(BARRIER_MS));
         char why[300] = "";
+        unsigned looks = 0;
 
         do {
                 if (ptl_after_ms(0) >= late)
                         fprintf(stderr, "# WALK_SEED=%llu, round %u: %s\n", (unsigned long long)c->walk.seed,
                                 c->model->round, why);
                 CHECK(ptl_after_ms(0) < late);
+                if (looks++ > MANY_LOOKS)
+                        tst_nap(); /* it is the server, or a death, that is waited for */
                 command(c, S_LOOK, SEATS);
                 c->waves++;
         } while (!all_are_quiet(c->stage, why, sizeof why));
