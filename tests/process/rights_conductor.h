@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rights_conductor.h - starts the walkers, has them do what was drawn, waits until all is quiet, has them compare */
+/* rights_conductor.h - starts the walkers, has them obey, waits until all is quiet, ends them */
 #pragma once
 #include "rights_draw_all.h"
 #include "rights_log.h"
 #include "rights_quiet.h"
 
-enum { SLOW_MS = 900 /* below PTL_REDEEM_PATIENCE_MS */, BARRIER_MS = 15000, MANY_LOOKS = 16 };
+enum { BARRIER_MS = 15000, MANY_LOOKS = 16 };
 
 struct conductor {
         struct walk walk;
@@ -15,7 +15,7 @@ struct conductor {
         char path[128];
         FILE *log; /* NULL: none */
         uint64_t digest;
-        uint32_t rounds, waves, kills, checks;
+        uint32_t rounds, waves, kills, stops, checks;
 };
 
 /* --- commands --- */
@@ -34,6 +34,9 @@ static inline void check_that_all_live(struct conductor *c, unsigned but)
                 CHECK(!info.si_pid);
         }
 }
+
+enum { EVERYBODY = 0xffffu };
+_Static_assert(EVERYBODY == (1u << SEATS) - 1, "a bit each");
 
 /* Those in @who do it, a bit each; who dies of it does not say when. */
 static inline void command_some(struct conductor *c, enum seat_command what, unsigned victim, uint32_t who)
@@ -64,7 +67,7 @@ static inline void command_some(struct conductor *c, enum seat_command what, uns
 
 static inline void command(struct conductor *c, enum seat_command what, unsigned victim)
 {
-        command_some(c, what, victim, UINT32_MAX);
+        command_some(c, what, victim, EVERYBODY);
 }
 
 static inline void barrier(struct conductor *c)
@@ -191,60 +194,11 @@ static inline void replace(struct conductor *c, unsigned seat)
         show_wards(c, seat, 2);
 }
 
-/* --- rounds --- */
-
-static inline void draw_round(struct conductor *c, bool kills)
-{
-        struct walk *w = &c->walk;
-        unsigned victim = kills ? pick(w, SEATS) : SEATS;
-
-        w->victim = victim < SEATS && may_end(c->model, victim) ? victim : SEATS;
-        c->model->dying = w->victim;
-        w->grave = w->victim < SEATS ? c->model->seats[victim].hub : 0;
-        for (unsigned i = 0; i < SEATS; i++) {
-                for (uint32_t n = 1 + pick(w, O_BATCH - 1); n-- && draw_one(w, i);)
-                        ;
-                if (i != w->victim)
-                        continue;
-                next_order(&c->stage->seats[i], O_DIE);
-                seat_ends(c->model, i);
-        }
-        round_ends(c->model);
-}
-
-static inline void check_all(struct conductor *c)
-{
-        for (unsigned i = 0; i < SEATS; i++)
-                order(c, i, O_CHECK, 0, 0);
-        obey_all(c);
-        c->checks++;
-}
-
-static inline void do_round(struct conductor *c, bool kills)
-{
-        ptl_time begun = ptl_now();
-        unsigned victim;
-        uint32_t first;
-
-        draw_round(c, kills);
-        victim = c->walk.victim;
-        note_orders(c);
-        first = chance(&c->walk, 2) ? UINT32_MAX : pick(&c->walk, UINT32_MAX);
-        command_some(c, S_ORDERS, victim, first);
-        command_some(c, S_ORDERS, victim, ~first); /* who comes later reads, and is read, later */
-        if (victim < SEATS)
-                replace(c, victim);
-        else
-                barrier(c);
-        c->rounds++;
-        c->stage->slow += ptl_now() - begun > (ptl_time)SLOW_MS * 1000000;
-}
-
 /* --- the beginning and the end --- */
 
 static inline void conductor_begin(struct conductor *c, uint64_t seed, uint32_t target)
 {
-        *c = (struct conductor){.walk = {.seed = seed, .target = target, .victim = SEATS}};
+        *c = (struct conductor){.walk = {.seed = seed, .target = target, .victim = SEATS, .stopped = SEATS}};
         c->walk.state = (seed + 1) * 0x9e3779b97f4a7c15;
         snprintf(c->path, sizeof c->path, "%s/stage", tst_temp_dir());
         (void)unlink(c->path);

@@ -17,6 +17,7 @@ struct walk {
         struct model *model;
         uint64_t seed, state;
         uint32_t target; /* ports alive that are aimed at */
+        unsigned stopped; /* who does nothing for a while; SEATS: nobody */
         unsigned victim; /* who dies in this round; SEATS: nobody */
         uint32_t grave;  /* its hub */
         uint64_t drawn[ORDERS], refused, operations;

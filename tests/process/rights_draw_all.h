@@ -9,7 +9,7 @@ static inline unsigned ward_of(struct walk *w, unsigned seat)
 {
         unsigned ward = (seat + 1) % SEATS;
 
-        return ward == w->victim || seat == w->victim ? SEATS : ward;
+        return ward == w->victim || ward == w->stopped || seat == w->victim ? SEATS : ward;
 }
 
 static inline bool draw_insert(struct walk *w, unsigned seat, struct order *o)

@@ -74,7 +74,7 @@ static const char *const order_names[] = {
         [O_EMPTY] = "empty",
 };
 
-enum { O_BATCH = 96, NAMES_EACH = 6, TAGS = 1 << 21, HUB_LIMIT = 1024 };
+enum { O_BATCH = 96, NAMES_EACH = 12, TAGS = 1 << 21, HUB_LIMIT = 1024 };
 
 struct order_item {
         uint32_t port, once, disposition;

@@ -4,11 +4,11 @@
  * predicts each count, each message and each notification (rights_model.h).
  *
  * WALK_SEED repeats one, in the same order; WALK_OPERATIONS makes it longer, WALK_PORTS has so many ports alive,
- * WALK_EVERY compares everything each so many operations, WALK_KILL kills a task in one of so many rounds (0:
- * none), WALK_LOG=FILE writes each order down.
+ * WALK_EVERY compares everything each so many operations, WALK_KILL kills and WALK_STOP stops a task in one of
+ * so many rounds (0: in none), WALK_LOG=FILE writes each order down.
  */
 #include "rights_task.h"
-#include "rights_conductor.h"
+#include "rights_rounds.h"
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -28,10 +28,10 @@ static void say(const struct conductor *c, ptl_time begun)
         for (unsigned i = 0; i < SEATS; i++)
                 splits += c->stage->seats[i].splits;
         fprintf(stderr,
-                "# %llu operations, %.0f a second; %llu refused; %u rounds, %u looks, %u kills, %u comparisons; "
+                "# %llu operations, %.0f a second; %llu refused; %u rounds, %u looks, %u kills, %u stops, %u comparisons; "
                 "%u ports, %u messages queued; %u second names, %u slow rounds\n",
                 (unsigned long long)c->walk.operations, (double)c->walk.operations / seconds,
-                (unsigned long long)c->walk.refused, c->rounds, c->waves, c->kills, c->checks, c->model->alive,
+                (unsigned long long)c->walk.refused, c->rounds, c->waves, c->kills, c->stops, c->checks, c->model->alive,
                 c->model->queued, splits, c->stage->slow);
         fprintf(stderr, "# digest of the orders: %#llx\n", (unsigned long long)c->digest);
         fprintf(stderr,
@@ -50,11 +50,12 @@ static struct conductor c;
 static void walk(uint64_t seed, uint64_t operations)
 {
         uint64_t every = setting("WALK_EVERY", 10000), next = every;
-        uint32_t kill_in = (uint32_t)setting("WALK_KILL", 8);
+        struct rounds often = {.kill_in = (uint32_t)setting("WALK_KILL", 8),
+                               .stop_in = (uint32_t)setting("WALK_STOP", 100)};
 
         conductor_begin(&c, seed, (uint32_t)setting("WALK_PORTS", 10000));
         while (c.walk.operations < operations) {
-                do_round(&c, kill_in && chance(&c.walk, kill_in));
+                do_round(&c, &often);
                 if (c.walk.operations < next)
                         continue;
                 check_all(&c);
