@@ -6,7 +6,8 @@
 /* For whoever looks for a fault. */
 static inline void say_port(uint32_t port, const struct ptl_port_counts *c)
 {
-        const struct ptl_receiver *r = ptl_receiver_of(&ptl_the_task.space, names_of(port)[0]);
+        const struct ptl_space *space = &ptl_the_task.space;
+        const struct ptl_receiver *r = ptl_receiver_of(space, names_of(port)[0]);
         const struct m_port *p = &me.model->ports[port];
 
         fprintf(stderr, "# port %u: made %u, send-once rights %u, queued %u, senders %u\n", port, c->made, c->once,
@@ -14,9 +15,9 @@ static inline void say_port(uint32_t port, const struct ptl_port_counts *c)
         fprintf(stderr, "#   the model has made %u, send-once rights %u, queued %u, senders %u\n", p->made, p->onces,
                 p->queued, has_senders(me.model, port));
         fprintf(stderr, "#   asked %u, sync %u\n", c->asked, p->no_senders.sync);
-        for (const struct ptl_grant *g = r->grants; g; g = g->next)
-                fprintf(stderr, "#   grant %#x to pid %d: kind %u, references %u, marks %u\n", g->number,
-                        g->peer ? (int)g->peer->link.identity.pid : 0, g->kind, g->references, g->marks);
+        for (const struct ptl_grant *g = ptl_grant_at(space, r->grants); g; g = ptl_grant_at(space, g->next))
+                fprintf(stderr, "#   grant %#x to pid %d: kind %u, references %u, marks %u\n", ptl_grant_right(g),
+                        (int)ptl_grant_peer(g)->link.identity.pid, g->kind, g->references, g->marks);
         for (unsigned s = 0; s < SEATS; s++)
                 if (me.model->holds[s][port].references)
                         fprintf(stderr, "#   seat %u, pid %d, holds %u\n", s, (int)me.stage->seats[s].pid,
