@@ -79,8 +79,7 @@ static int carry_rights(struct ptl_queued *q, const struct ptl_rich *rich)
 {
         if (!rich->n_rights)
                 return 0;
-        q->carried = calloc(rich->n_rights, sizeof *q->carried);
-        if (!q->carried)
+        if (ptl_queued_carry(q, rich->n_rights))
                 return -ENOMEM;
         for (uint32_t i = 0; i < rich->n_rights; i++) {
                 const struct ptl_frame_right *right = &rich->rights[i];

@@ -26,8 +26,7 @@ static struct ptl_queued *envelope(struct ptl_space *space, const struct ptl_rec
 
         if (!q)
                 return NULL;
-        q->carried = calloc(1, sizeof *q->carried);
-        if (!q->carried) {
+        if (ptl_queued_carry(q, 1)) {
                 ptl_queued_free(space, q);
                 return NULL;
         }

@@ -28,6 +28,31 @@ struct ptl_queued *ptl_queued_new(struct ptl_space *space, size_t room)
         return q;
 }
 
+/* Behind the bytes in the cell, if there is room: rights begin at the cell's end. */
+static void *carried_in_cell(struct ptl_queued *q, uint32_t n)
+{
+        uint64_t used = q->bytes == PTL_BYTES_CELL ? q->size : 0, size = (uint64_t)n * sizeof *q->carried;
+        uint64_t room = q->room & ~(uint64_t)15;
+
+        return size <= room && used <= room - size ? q->cell + room - size : NULL;
+}
+
+int ptl_queued_carry(struct ptl_queued *q, uint32_t n)
+{
+        q->carried = carried_in_cell(q, n);
+        if (PTL_UNLIKELY(!q->carried))
+                q->carried = malloc(n * sizeof *q->carried);
+        return q->carried ? 0 : -ENOMEM;
+}
+
+static void carried_free(struct ptl_queued *q)
+{
+        const char *at = (const char *)q->carried;
+
+        if (PTL_UNLIKELY(at && (at < q->cell || at >= q->cell + q->room)))
+                free(q->carried);
+}
+
 static void cell_free(struct ptl_space *space, struct ptl_queued *q)
 {
         if (q->room != CELL || space->n_cells >= CELLS_KEPT) {
@@ -161,11 +186,39 @@ static ptl_port enter_right(struct ptl_space *space, const struct ptl_frame_righ
         }
 }
 
+/* As the program sees it; @receives: it came with the receive right. */
+static struct ptl_right_item item_of(const struct ptl_space *space, ptl_port name, bool receives)
+{
+        const struct ptl_entry *e = ptl_space_entry(space, name);
+        unsigned rights = e ? e->rights & ~(unsigned)PTL_RIGHT_RECEIVE : 0;
+
+        return (struct ptl_right_item){.port = name, .disposition = receives ? PTL_RIGHT_RECEIVE : rights};
+}
+
 static ptl_port enter_carried(struct ptl_space *space, const struct ptl_frame_right *c)
 {
         ptl_port name = enter_right(space, c);
 
         return name ? name : ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
+}
+
+struct ptl_right_item ptl_carried_take(struct ptl_peer *peer, const struct ptl_frame_right *c)
+{
+        struct ptl_space *space = peer->space;
+        struct ptl_frame_right f;
+        ptl_port name;
+
+        if (PTL_LIKELY(c->what == PTL_CARRY_SEND)) {
+                name = ptl_held_send(peer, c->right, c->limit_messages, c->limit_units);
+        } else if (c->what == PTL_CARRY_ONCE) {
+                name = ptl_held_once(peer, c->right);
+        } else {
+                f = ptl_carried_arrive(peer, c);
+                name = enter_right(space, &f);
+        }
+        if (PTL_UNLIKELY(!name))
+                name = ptl_space_insert(space, PTL_RIGHT_DEAD, NULL);
+        return item_of(space, name, false);
 }
 
 /* A reference that was under way is given up: no name gets it, not even one that has all it can count. */
@@ -245,8 +298,7 @@ void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
                 ptl_region_unref(space, q->regions[q->slot].region);
         }
         bytes_free(q);
-        if (q->carried)
-                free(q->carried);
+        carried_free(q);
         if (q->regions)
                 free(q->regions);
         if (q->peer)
@@ -263,12 +315,8 @@ static void open_rights(struct ptl_space *space, struct ptl_queued *q)
         for (unsigned i = 0; i < q->n_rights; i++) {
                 struct ptl_frame_right c = q->carried[i];
                 ptl_port name = enter_carried(space, &c);
-                struct ptl_entry *e = ptl_space_entry(space, name);
 
-                items[i].port = name;
-                items[i].disposition = c.what == PTL_CARRY_RECEIVE && name == c.right ? PTL_RIGHT_RECEIVE
-                                       : e ? e->rights & ~(unsigned)PTL_RIGHT_RECEIVE
-                                           : 0;
+                items[i] = item_of(space, name, c.what == PTL_CARRY_RECEIVE && name == c.right);
         }
 }
 

@@ -81,9 +81,15 @@ static inline struct ptl_queued *ptl_queued_opened(struct ptl_space *space, stru
         return q;
 }
 
+/* Room for @n rights: behind the bytes, or memory of its own. -ENOMEM. */
+PTL_MUST_CHECK int ptl_queued_carry(struct ptl_queued *q, uint32_t n);
+
 /* A right that came with a message becomes this task's at once, hidden until the message is opened: what
  * becomes of its port meanwhile is seen. */
 struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct ptl_frame_right *right);
+
+/* The same for one that the program has at once, under the name that is filled. */
+struct ptl_right_item ptl_carried_take(struct ptl_peer *peer, const struct ptl_frame_right *right);
 
 /* Frees it and what it still owns: unopened rights are released, bytes given back. */
 void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q);

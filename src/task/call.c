@@ -8,6 +8,7 @@
 #include "task/call.h"
 #include "task/quick.h"
 #include "task/receive.h"
+#include "task/rich.h"
 #include "task/send.h"
 #include <pthread.h>
 #include <string.h>
@@ -303,9 +304,12 @@ int ptl_send_message(ptl_port port, const struct ptl_outgoing *out, ptl_time dea
                 r = check_outgoing(out);
         if (r)
                 return r;
-        s = sending(out);
         ptl_lock(&task->space.lock);
-        r = ptl_send_locked(task, port, &s, deadline);
+        ptl_wait_tick(task, &task->wait, NULL);
+        if (!ptl_rich_send(task, port, out)) {
+                s = sending(out);
+                r = ptl_send_locked(task, port, &s, deadline);
+        }
         ptl_unlock(&task->space.lock);
         return r;
 }

@@ -14,11 +14,8 @@ static bool local_fits(const struct ptl_receiver *r, const struct ptl_entry *own
 /* Room for what the message carries, before anything is taken from the sender. */
 static int local_room(struct ptl_queued *q, const struct ptl_outgoing *out)
 {
-        if (out->n_rights) {
-                q->carried = calloc(out->n_rights, sizeof *q->carried);
-                if (!q->carried)
-                        return -ENOMEM;
-        }
+        if (out->n_rights && ptl_queued_carry(q, (uint32_t)out->n_rights))
+                return -ENOMEM;
         if (out->n_regions) {
                 q->regions = calloc(out->n_regions, sizeof *q->regions);
                 if (!q->regions)

@@ -9,6 +9,7 @@
 #pragma once
 #include "link/trace_frame.h"
 #include "port/plain.h"
+#include "port/rich.h"
 #include "task/task.h"
 #include "task/window.h"
 
@@ -117,16 +118,17 @@ static inline void ptl_quick_count(struct ptl_task *task, struct ptl_peer *peer,
 }
 
 /**
- * ptl_quick_receive - the next message for @receiver, if it is plain and in a ring
+ * ptl_quick_receive - the next message for @receiver, if it is plain, or with a few rights, and in a ring
  *
  * Where it returns false, the long way goes on, and does not poll again.
  */
-static inline bool ptl_quick_receive(struct ptl_task *task, const struct ptl_receiver *receiver, bool in_place,
+static inline bool ptl_quick_receive(struct ptl_task *task, struct ptl_receiver *receiver, bool in_place,
                                      struct ptl_message *m, ptl_time deadline)
 {
         struct ptl_peer *peer = ptl_quick_wait(task, receiver, deadline);
 
-        if (PTL_UNLIKELY(!peer || !ptl_plain_take(peer, receiver, in_place, m)))
+        if (PTL_UNLIKELY(!peer || !(ptl_plain_take(peer, receiver, in_place, m) ||
+                                    ptl_rich_take(peer, receiver, m))))
                 return false;
         ptl_quick_count(task, peer, m->size);
         return true;

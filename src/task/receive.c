@@ -198,7 +198,7 @@ static int receive_long(struct ptl_task *task, ptl_port port, bool in_place, str
 int ptl_receive_with(ptl_port port, struct ptl_message *ret_message, unsigned flags,
                      ptl_time deadline)
 {
-        const struct ptl_receiver *receiver;
+        struct ptl_receiver *receiver;
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
 

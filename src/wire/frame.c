@@ -99,14 +99,15 @@ int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich
         if (head.n_rights > PTL_MESSAGE_RIGHTS_MAX || head.n_regions > PTL_MESSAGE_REGIONS_MAX + (head.where == PTL_WHERE_REGION) ||
             head.reserved2 || length < size)
                 return PTL_E_MALFORMED;
-        *ret_rich = (struct ptl_rich){.where = (enum ptl_frame_where)head.where,
-                                      .n_rights = head.n_rights,
-                                      .n_regions = head.n_regions,
-                                      .n_given = head.n_given,
-                                      .block = head.block,
-                                      .given = at + ptl_rich_head_size(head.n_rights, head.n_regions),
-                                      .bytes = at + size,
-                                      .size = length - (uint32_t)size};
+        /* One by one: what is behind the rights and regions that came is not looked at, and is large. */
+        ret_rich->where = (enum ptl_frame_where)head.where;
+        ret_rich->n_rights = head.n_rights;
+        ret_rich->n_regions = head.n_regions;
+        ret_rich->n_given = head.n_given;
+        ret_rich->block = head.block;
+        ret_rich->given = at + ptl_rich_head_size(head.n_rights, head.n_regions);
+        ret_rich->bytes = at + size;
+        ret_rich->size = length - (uint32_t)size;
         at += sizeof head;
         memcpy(ret_rich->rights, at, head.n_rights * sizeof *ret_rich->rights);
         at += head.n_rights * sizeof *ret_rich->rights;
@@ -118,6 +119,37 @@ int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich
                 if (!region_is_valid(&ret_rich->regions[i]))
                         return PTL_E_MALFORMED;
         return given_are_valid(ret_rich) && where_is_valid(&head, ret_rich) ? 0 : PTL_E_MALFORMED;
+}
+
+/* Of a third task's port, or a dead one's, or none at all: not one of few. */
+static bool right_is_plain(const struct ptl_frame_right *right)
+{
+        return right->what <= PTL_CARRY_BACK_ONCE && right_is_valid(right);
+}
+
+bool ptl_few_decode(const void *body, uint32_t length, struct ptl_few *ret_few)
+{
+        struct ptl_frame_rich head;
+        const char *at = body;
+        uint32_t size;
+
+        if (length < sizeof head)
+                return false;
+        memcpy(&head, at, sizeof head);
+        size = ptl_few_head_size(head.n_rights);
+        if (head.where != PTL_WHERE_INLINE || head.n_rights - 1u >= PTL_FEW_RIGHTS || head.n_regions || head.n_given ||
+            head.reserved2 || length < size)
+                return false;
+        ret_few->n_rights = head.n_rights;
+        ret_few->bytes = at + size;
+        ret_few->size = length - size;
+        at += sizeof head;
+        for (uint32_t i = 0; i < head.n_rights; i++) {
+                memcpy(&ret_few->rights[i], at + i * sizeof *ret_few->rights, sizeof *ret_few->rights);
+                if (!right_is_plain(&ret_few->rights[i]))
+                        return false;
+        }
+        return true;
 }
 
 int ptl_give_decode(const void *body, uint32_t length, struct ptl_give *ret_give)

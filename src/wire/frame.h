@@ -258,6 +258,28 @@ void ptl_rich_encode(const struct ptl_rich *rich, void *to);
  */
 PTL_MUST_CHECK int ptl_rich_decode(const void *body, uint32_t length, struct ptl_rich *ret_rich);
 
+enum { PTL_FEW_RIGHTS = 4 };
+
+/* A rich body that is a few rights of the writer's or the reader's, and bytes behind them: a private copy. */
+struct ptl_few {
+        uint32_t n_rights; /* 1 to PTL_FEW_RIGHTS */
+        struct ptl_frame_right rights[PTL_FEW_RIGHTS];
+        const void *bytes; /* into the body, still hostile */
+        uint32_t size;
+};
+
+/* Where the bytes of such a body begin. */
+static inline uint32_t ptl_few_head_size(uint32_t n_rights)
+{
+        return (uint32_t)(sizeof(struct ptl_frame_rich) + n_rights * sizeof(struct ptl_frame_right));
+}
+
+/**
+ * ptl_few_decode - the same for those that are no more than that, reading each byte once
+ * Return: false if it is anything else: what, ptl_rich_decode() says.
+ */
+bool ptl_few_decode(const void *body, uint32_t length, struct ptl_few *ret_few);
+
 /* What right @index GIVEN of a decoded body names: reads it once. */
 struct ptl_frame_given ptl_rich_given(const struct ptl_rich *rich, uint32_t index);
 

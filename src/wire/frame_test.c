@@ -447,3 +447,76 @@ TEST(give_is_taken_whole_and_with_what_can_be_only)
         give.items[0].ticket = ptl_ticket_make(3, 0, 4);
         CHECK_EQ(decode_give(32, &out), PTL_E_MALFORMED);
 }
+
+/* ---- a few rights ---- */
+
+/* Granted ones and ones that come home, in turn. */
+static struct ptl_rich few_of(uint32_t n_rights)
+{
+        struct ptl_rich rich = rich_of(PTL_WHERE_INLINE, n_rights < PTL_CARRY_DEAD ? n_rights : 4, 0);
+
+        return rich;
+}
+
+static bool is_same(const struct ptl_few *few, const struct ptl_rich *rich)
+{
+        return few->n_rights == rich->n_rights && few->bytes == rich->bytes && few->size == rich->size &&
+               !memcmp(few->rights, rich->rights, few->n_rights * sizeof *few->rights);
+}
+
+/* What ptl_few_decode() is for, of those that are well formed. */
+static bool is_few(const struct ptl_rich *rich)
+{
+        bool plain = rich->where == PTL_WHERE_INLINE && !rich->n_regions && !rich->n_given;
+
+        for (uint32_t i = 0; i < rich->n_rights; i++)
+                plain = plain && rich->rights[i].what <= PTL_CARRY_BACK_ONCE;
+        return plain && rich->n_rights >= 1 && rich->n_rights <= PTL_FEW_RIGHTS;
+}
+
+static void check_agree(const void *at, uint32_t length)
+{
+        struct ptl_few few;
+        struct ptl_rich rich;
+        bool good = ptl_rich_decode(at, length, &rich) == 0;
+
+        CHECK_EQ(ptl_few_decode(at, length, &few), good && is_few(&rich));
+        if (good && is_few(&rich))
+                CHECK(is_same(&few, &rich));
+}
+
+TEST(a_few_rights_are_decoded_as_by_the_decoder_of_all)
+{
+        for (uint32_t n = 1; n <= PTL_FEW_RIGHTS; n++) {
+                struct ptl_rich in = few_of(n);
+                struct ptl_few few;
+                uint32_t length = encode(&in);
+
+                CHECK(ptl_few_decode(body, length, &few));
+                for (uint32_t cut = 0; cut <= length; cut++)
+                        check_agree(body, cut);
+        }
+}
+
+/* Whatever one byte of its head and items is: both say the same of it. */
+TEST(what_is_not_a_few_rights_is_left_to_the_decoder_of_all)
+{
+        for (uint32_t n = 1; n <= PTL_FEW_RIGHTS; n++) {
+                struct ptl_rich in = few_of(n);
+                uint32_t length = encode(&in);
+
+                for (size_t i = 0; i < head_of(&in); i++)
+                        for (unsigned value = 0; value < 256; value++) {
+                                unsigned char was = body[i];
+
+                                body[i] = (unsigned char)value;
+                                check_agree(body, length);
+                                body[i] = was;
+                        }
+        }
+        for (uint32_t n = 0; n <= PTL_MESSAGE_RIGHTS_MAX; n++) {
+                struct ptl_rich in = rich_of(PTL_WHERE_INLINE, n, n % 3);
+
+                check_agree(body, encode(&in));
+        }
+}

@@ -33,10 +33,17 @@ static void fuzz_rich(const void *body, uint32_t length)
 {
         static const uint8_t nothing;
         struct ptl_rich rich;
+        struct ptl_few few;
         char *copy = malloc(length ? length : 1), *again;
         size_t head;
 
         memcpy(copy, length ? body : &nothing, length);
+        if (ptl_few_decode(copy, length, &few)) { /* then it is all right, and the same */
+                must(ptl_rich_decode(copy, length, &rich) == 0);
+                must(rich.where == PTL_WHERE_INLINE && !rich.n_regions && !rich.n_given);
+                must(few.n_rights == rich.n_rights && few.bytes == rich.bytes && few.size == rich.size);
+                must(!memcmp(few.rights, rich.rights, few.n_rights * sizeof *few.rights));
+        }
         if (ptl_rich_decode(copy, length, &rich) == 0) {
                 head = ptl_rich_head_size(rich.n_rights, rich.n_regions) +
                        rich.n_given * sizeof(struct ptl_frame_given);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task/rich.h - a message with one right, the straight way: from the program to the ring */
+#pragma once
+#include "task/task.h"
+
+/**
+ * ptl_rich_send - one that carries a right of this task's or of its reader's, and bytes that fit the ring
+ *
+ * Does all or nothing; where it does nothing (false), the long way says why. The task's lock is held.
+ */
+bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out);
