@@ -254,8 +254,8 @@ static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending
                         struct ptl_message *reply, ptl_time deadline)
 {
         struct ptl_minted minted = {0};
-        bool quick = !s->extras && !s->kind &&
-                     ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted);
+        bool quick = s->extras ? ptl_rich_send(task, port, s->extras, mine.receiver, &minted)
+                               : !s->kind && ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted);
         int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
 
         if (PTL_UNLIKELY(r))
@@ -306,7 +306,7 @@ int ptl_send_message(ptl_port port, const struct ptl_outgoing *out, ptl_time dea
                 return r;
         ptl_lock(&task->space.lock);
         ptl_wait_tick(task, &task->wait, NULL);
-        if (!ptl_rich_send(task, port, out)) {
+        if (!ptl_rich_send(task, port, out, NULL, NULL)) {
                 s = sending(out);
                 r = ptl_send_locked(task, port, &s, deadline);
         }

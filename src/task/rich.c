@@ -64,9 +64,10 @@ static bool grant(struct ptl_peer *peer, const struct ptl_entry *e, bool once, s
 }
 
 /* The line that the reader polls is written last, as ptl_ring_write_small() says why. */
-static void write_frame(struct ptl_link *link, const struct front *front, const struct ptl_outgoing *out, uint32_t right)
+static void write_frame(struct ptl_link *link, const struct front *front, const struct ptl_outgoing *out, uint32_t right,
+                        uint32_t token)
 {
-        const struct ptl_frame_head head = {.right = right, .aux = out->kind};
+        const struct ptl_frame_head head = {.right = right, .token = token, .aux = out->kind};
         uint32_t length = (uint32_t)(sizeof *front + out->size);
         char *body = ptl_ring_body(&link->tx);
 
@@ -76,9 +77,26 @@ static void write_frame(struct ptl_link *link, const struct front *front, const 
         ptl_ring_publish_here(&link->tx, PTL_FRAME_RICH, length, &head);
 }
 
-/* Grants, and writes; nothing fails behind the grant. */
-static bool publish(struct ptl_entry *e, const struct ptl_entry *carried, const struct ptl_outgoing *out)
+/* Grants, and mints if @reply is wanted: all or nothing. */
+static bool grant_all(struct ptl_peer *peer, const struct ptl_entry *carried, bool once, struct ptl_frame_right *f,
+                      struct ptl_receiver *reply, struct ptl_minted *minted)
 {
+        if (!grant(peer, carried, once, f))
+                return false;
+        if (!reply)
+                return true;
+        minted->peer = peer;
+        minted->right = ptl_grant_once(peer, reply, &minted->grant);
+        if (PTL_UNLIKELY(!minted->right) && f->what != PTL_CARRY_BACK_SEND)
+                ptl_grant_revoke(ptl_grant_find(peer, f->right));
+        return minted->right != 0;
+}
+
+/* Nothing fails behind the grant. */
+static bool publish(struct ptl_entry *e, const struct ptl_entry *carried, const struct ptl_outgoing *out,
+                    struct ptl_receiver *reply, struct ptl_minted *minted)
+{
+        bool once = out->rights[0].disposition == PTL_MAKE_SEND_ONCE;
         struct ptl_link *link = &e->peer->link;
         struct front front = {.head = {.where = PTL_WHERE_INLINE, .n_rights = 1}};
         bool done;
@@ -86,9 +104,9 @@ static bool publish(struct ptl_entry *e, const struct ptl_entry *carried, const 
         ptl_lock(&link->lock);
         done = PTL_LIKELY(ptl_link_state(link) == PTL_LINK_OPEN &&
                           ptl_ring_fits(&link->tx, (uint32_t)(sizeof front + out->size), PTL_RING_RESERVE) &&
-                          grant(e->peer, carried, out->rights[0].disposition == PTL_MAKE_SEND_ONCE, &front.right));
+                          grant_all(e->peer, carried, once, &front.right, reply, minted));
         if (PTL_LIKELY(done)) {
-                write_frame(link, &front, out, e->remote);
+                write_frame(link, &front, out, e->remote, minted->right);
                 ptl_link_bell(link);
                 link->frames_sent++;
         }
@@ -112,14 +130,18 @@ static void commit(struct ptl_task *task, struct ptl_entry *carried, uint32_t di
                 ptl_peer_unref(peer);
 }
 
-bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out)
+bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out, struct ptl_receiver *reply,
+                   struct ptl_minted *ret_minted)
 {
+        struct ptl_minted minted = {0};
         uint32_t units = ptl_units(out->size);
         struct ptl_entry *e = carries_one(out) ? look_port(task, port, units) : NULL;
         struct ptl_entry *carried = e ? look_right(task, e->peer, &out->rights[0]) : NULL;
 
-        if (!carried || !publish(e, carried, out))
+        if (!carried || (reply && !e->peer->hot) || !publish(e, carried, out, reply, &minted))
                 return false;
+        if (reply)
+                *ret_minted = minted;
         ptl_quick_commit(task, e, out->size, units);
         commit(task, carried, out->rights[0].disposition);
         return true;

@@ -5,7 +5,9 @@
 
 /**
  * ptl_rich_send - one that carries a right of this task's or of its reader's, and bytes that fit the ring
+ * @reply, @ret_minted: as of ptl_quick_send()
  *
  * Does all or nothing; where it does nothing (false), the long way says why. The task's lock is held.
  */
-bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out);
+bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out, struct ptl_receiver *reply,
+                   struct ptl_minted *ret_minted);
