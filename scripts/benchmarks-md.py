@@ -21,17 +21,23 @@ GROUPS = [  # heading, benches, columns
     ("Memory by reference", ("region-again", "region-first", "region-copied", "region-isolated"), ("p50", "p99", "bytes")),
     ("Waking", ("wake", "pipe-wake", "socket-wake", "mq-wake"), ("p50", "p99", "cpu", "ref", "ratio")),
     ("Meeting", ("links",), ("p50", "look_up", "memory")),
+    ("Rights", ("right-send", "right-send-home", "right-call", "right-call-home", "right-first", "right-first-new-link"),
+     ("beyond", "rate", "p50", "ref")),
+    ("A death told", ("death-notice",), ("p50", "p99")),
+    ("Rights held", ("rights-held",), ("owner", "holder")),
     ("Idle", ("idle",), ("idle_cpu",)),
 ]
 TITLES = {"p50": "p50 µs", "p99": "p99 µs", "cpu": "CPU µs a message", "ref": "reference p50 µs",
           "rate": "M messages/s", "ref_rate": "reference M/s", "bytes": "GB/s",
           "ref_bytes": "reference GB/s", "ratio": "ratio to the reference", "look_up": "name found µs",
-          "memory": "KiB a link", "idle_cpu": "ms of CPU a second"}
+          "memory": "KiB a link", "idle_cpu": "ms of CPU a second", "beyond": "µs more than without",
+          "owner": "bytes at the port's task", "holder": "bytes at the holder"}
 FIGURES = {"p50": ("p50_ns", 1e3), "p99": ("p99_ns", 1e3), "cpu": ("cpu_ns_per_msg", 1e3),
            "ref": ("reference_p50_ns", 1e3), "rate": ("rate_per_s", 1e6),
            "ref_rate": ("reference_rate_per_s", 1e6), "bytes": ("bytes_per_s", 1e9), "ratio": ("ratio", 1),
            "look_up": ("look_up_ns", 1e3), "memory": ("memory_bytes_per_link", 1024),
-           "idle_cpu": ("cpu_ns_per_s", 1e6)}
+           "idle_cpu": ("cpu_ns_per_s", 1e6), "beyond": ("beyond_reference_ns", 1e3),
+           "owner": ("bytes_per_right_owner", 1), "holder": ("bytes_per_right_holder", 1)}
 
 
 def read(lines):

@@ -27,6 +27,7 @@ static const char help[] =
         "  wake     a request and its answer, both sides asleep in between\n"
         "  idle     CPU time of who waits\n"
         "  links    the time until two tasks have met, the memory that takes\n"
+        "  rights   a right in a message, its first use, a death told, a million rights' memory\n"
         "  kernel   pipe, socket and message queue at more sizes\n"
         "\n"
         "  --json             one object a line\n"

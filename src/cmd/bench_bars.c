@@ -43,6 +43,11 @@ FIGURE(giga, row->bytes_per_s / 1e9)
 FIGURE(cpu_ratio, row->cpu_ns_per_msg / row->reference_cpu_ns_per_msg)
 FIGURE(idle_ms, row->cpu_ns_per_s / 1e6)
 FIGURE(memory_kib, row->memory_bytes / 1024)
+FIGURE(beyond_ns, row->beyond_ns)
+FIGURE(beyond_us, row->beyond_ns / 1e3)
+FIGURE(p99_ms, row->p99_ns / 1e6)
+FIGURE(owner_bytes, row->owner_bytes)
+FIGURE(holder_bytes, row->holder_bytes)
 
 /* Against the row that is the same but spins. */
 static double to_spinning(const struct bench_report *report, const struct bench_row *row)
@@ -116,6 +121,16 @@ static const struct bar bars[] = {
         {.bench = "idle", .size = 8, .wait = -1, .placements = ANY, MOST("ms of CPU a second", idle_ms, 1)},
         {.bench = "links", .size = 8, .wait = -1, .placements = ANY, MOST("p50, us", p50_us, 400)},
         {.bench = "links", .size = 8, .wait = -1, .placements = ANY, MOST("KiB a link", memory_kib, 256)},
+        {.bench = "right-send", .size = 64, .wait = -1, .placements = ACROSS, MOST("ns more with a right", beyond_ns, 150)},
+        {.bench = "right-send-home", .size = 64, .wait = -1, .placements = ACROSS, MOST("ns more with a right", beyond_ns, 150)},
+        {.bench = "right-call", .size = 64, .wait = -1, .placements = ACROSS, MOST("ns more with a right", beyond_ns, 150)},
+        {.bench = "right-call-home", .size = 64, .wait = -1, .placements = ACROSS, MOST("ns more with a right", beyond_ns, 150)},
+        {.bench = "right-first", .size = 8, .wait = -1, .placements = ACROSS, MOST("us more at its first use", beyond_us, 3)},
+        {.bench = "right-first-new-link", .size = 8, .wait = -1, .placements = ACROSS,
+         MOST("us more at its first use", beyond_us, 300)},
+        {.bench = "death-notice", .size = 8, .wait = -1, .placements = ANY, MOST("p99, ms", p99_ms, 2)},
+        {.bench = "rights-held", .size = 8, .wait = -1, .placements = ANY, MOST("bytes at the port's task", owner_bytes, 64)},
+        {.bench = "rights-held", .size = 8, .wait = -1, .placements = ANY, MOST("bytes at the holder", holder_bytes, 64)},
 };
 
 static bool concerns(const struct bar *bar, const struct bench_row *row)

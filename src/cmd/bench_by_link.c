@@ -107,6 +107,23 @@ static void member_name(char ret_name[NAME_SIZE], pid_t driver, int number)
         snprintf(ret_name, NAME_SIZE, "bench.%d.member.%d", (int)driver, number);
 }
 
+/* What a member was taught to give, and whom. */
+static struct ptl_right_item gift;
+static ptl_port grantee;
+
+static int member_obey(const struct ptl_message *m)
+{
+        struct ptl_outgoing out = {.data = m->data, .size = m->size, .rights = &gift, .n_rights = m->kind == BENCH_MEMBER_GIVE};
+
+        if (m->kind == BENCH_MEMBER_LEARN && m->n_rights == 2) {
+                gift = (struct ptl_right_item){m->rights[0].port, PTL_COPY_SEND};
+                grantee = m->rights[1].port;
+        }
+        return m->kind == BENCH_MEMBER_GIVE || m->kind == BENCH_MEMBER_SAY
+                       ? ptl_send_message(grantee, &out, ptl_after_ms(MEETING_MS))
+                       : 0;
+}
+
 int bench_member_main(int number)
 {
         struct ptl_message m;
@@ -117,8 +134,10 @@ int bench_member_main(int number)
         if (ptl_port_new(&port, NULL) || ptl_name_publish(name, port))
                 return CMD_FAILED;
         while (ptl_receive(port, &m, PTL_FOREVER) == 0) {
-                int r = ptl_reply(&m, m.data, m.size);
+                int r = member_obey(&m);
 
+                if (!r && m.reply)
+                        r = ptl_reply(&m, m.data, m.size);
                 ptl_message_release(&m);
                 if (r)
                         return CMD_FAILED;
@@ -141,17 +160,21 @@ static uint64_t shared_bytes(void)
         return kib * 1024;
 }
 
-static int meet_members(struct bench_side *side, ptl_port *ports, unsigned count)
+int bench_member_meet(struct bench_side *side, int number, ptl_port *ret_port)
 {
         char name[NAME_SIZE];
 
-        for (unsigned i = 0; i < count; i++) {
-                member_name(name, getpid(), (int)i);
-                if (bench_outcome(side, ptl_name_look_up(name, &ports[i], ptl_after_ms(MEETING_MS)),
-                                  "ptl_name_look_up") ||
-                    ask_one(side, ports[i]))
+        member_name(name, getpid(), number);
+        if (bench_outcome(side, ptl_name_look_up(name, ret_port, ptl_after_ms(MEETING_MS)), "ptl_name_look_up"))
+                return -1;
+        return ask_one(side, *ret_port);
+}
+
+static int meet_members(struct bench_side *side, ptl_port *ports, unsigned count)
+{
+        for (unsigned i = 0; i < count; i++)
+                if (bench_member_meet(side, (int)i, &ports[i]))
                         return -1;
-        }
         return 0;
 }
 

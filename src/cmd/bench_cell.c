@@ -47,6 +47,13 @@
         KERNEL("wake", "socket-wake", BENCH_SOCKET, BENCH_CALL, 64, BENCH_BY_PIPE, same),          \
         KERNEL("wake", "mq-wake", BENCH_QUEUE, BENCH_CALL, 64, BENCH_BY_PIPE, same)
 
+#define RIGHT(label, what, how)                                                                    \
+        {.group = "rights", .name = label, .subject = BENCH_RIGHT, .shape = what, .wait = BENCH_SPIN, \
+         .reference = BENCH_BY_ITSELF, .size = 64, .batch = 1, .flags = how}
+#define FIRST_USE(label, waits, how)                                                               \
+        {.group = "rights", .name = label, .subject = BENCH_HANDOFF, .shape = BENCH_CALL, .wait = waits, \
+         .reference = BENCH_BY_ITSELF, .size = 8, .batch = 1, .flags = how}
+
 const struct bench_cell bench_cells[] = {
         CALL(BENCH_SPIN, 8),
         CALL(BENCH_SPIN, 64),
@@ -108,6 +115,17 @@ const struct bench_cell bench_cells[] = {
         {.group = "links", .name = "links", .subject = BENCH_LINK, .shape = BENCH_MEET,
          .wait = BENCH_ADAPTIVE, .size = 8, .batch = 1},
 
+        RIGHT("right-send", BENCH_SEND, 0),
+        RIGHT("right-send-home", BENCH_SEND, BENCH_HOME),
+        RIGHT("right-call", BENCH_CALL, 0),
+        RIGHT("right-call-home", BENCH_CALL, BENCH_HOME),
+        FIRST_USE("right-first", BENCH_SPIN, 0),
+        FIRST_USE("right-first-new-link", BENCH_ADAPTIVE, BENCH_FRESH),
+        {.group = "rights", .name = "death-notice", .subject = BENCH_DEATH, .shape = BENCH_CALL,
+         .wait = BENCH_BLOCK, .size = 8, .batch = 1},
+        {.group = "rights", .name = "rights-held", .subject = BENCH_HELD, .shape = BENCH_CALL,
+         .wait = BENCH_ADAPTIVE, .size = 8, .batch = 1},
+
         KERNEL_CALLS("kernel", 8),
         QUEUE_CALL("kernel", 8),
         KERNEL_CALLS("kernel", KIB(1)),
@@ -121,7 +139,7 @@ const size_t bench_cells_count = PTL_ARRAY_LEN(bench_cells);
 _Static_assert(PTL_ARRAY_LEN(bench_cells) <= BENCH_CELLS_MAX, "room for what is found");
 
 const char *const bench_groups[] = {"call", "send", "bulk",  "region", "wake",
-                                    "idle", "links", "kernel", NULL};
+                                    "idle", "links", "rights", "kernel", NULL};
 
 const char *bench_wait_name(enum bench_wait wait)
 {

@@ -13,6 +13,7 @@ enum bench_reference {
         BENCH_BY_HANDLE, /* the bare ring with a message of 64 bytes: what a reference to memory costs */
         BENCH_BY_COPY, /* the bare ring, one way, with messages of at most 1 MiB: what copying gives */
         BENCH_BY_PIPE,
+        BENCH_BY_ITSELF, /* the same without the right, or with one that is there already */
 };
 
 /**
@@ -81,6 +82,8 @@ struct bench_row {
         double ratio;        /* calls: of the p50, to the reference's; sends: of the rate */
         double cpu_ns_per_s; /* of an idle peer */
         double look_up_ns, memory_bytes; /* of links */
+        double beyond_ns; /* a message takes more than its reference BENCH_BY_ITSELF */
+        double owner_bytes, holder_bytes; /* of a right held */
 };
 
 /* Return: false if there is no sample at @placement. */

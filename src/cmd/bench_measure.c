@@ -45,6 +45,10 @@ static struct bench_order reference_order(const struct bench_pair *pair, const s
 {
         struct bench_order order = subject_order(pair, cell, options);
 
+        if (cell->reference == BENCH_BY_ITSELF) {
+                order.flags |= BENCH_WITHOUT;
+                return order;
+        }
         order.flags = is_far && cell->size >= BENCH_SUM_FROM ? BENCH_STREAMING : 0;
         order.subject = cell->reference == BENCH_BY_PIPE ? BENCH_PIPE : BENCH_RING;
         if (cell->reference == BENCH_BY_HANDLE) {

@@ -15,6 +15,7 @@
 #pragma once
 #include "cmd/bench_ring.h"
 #include "cmd/bench_side.h"
+#include <portolan/types.h>
 #include <sys/types.h>
 
 enum {
@@ -97,8 +98,18 @@ pid_t bench_start_again(const char *word, int number);
  */
 int bench_link_memory(struct bench_side *side, unsigned count, double *ret_bytes);
 
-/* `portolan bench --member NUMBER`: one of these tasks. */
+/* Kinds of messages that a member does something about. */
+enum bench_member_kind {
+        BENCH_MEMBER_LEARN = 100, /* keeps its rights: what to give, and whom */
+        BENCH_MEMBER_GIVE,        /* sends the first through the second, with the bytes */
+        BENCH_MEMBER_SAY,         /* sends the bytes alone */
+};
+
+/* `portolan bench --member NUMBER`: one of these tasks; it answers with what it is asked. */
 int bench_member_main(int number);
+
+/* A right to the port of the member that this process has started under @number, and that has answered. */
+int bench_member_meet(struct bench_side *side, int number, ptl_port *ret_port);
 
 /* What a subject does for a side. A zeroed one is not there. */
 struct bench_subject_calls {
@@ -108,7 +119,8 @@ struct bench_subject_calls {
 };
 
 extern const struct bench_subject_calls bench_ring_calls, bench_port_calls, bench_pipe_calls,
-        bench_socket_calls, bench_queue_calls, bench_region_calls, bench_link_calls;
+        bench_socket_calls, bench_queue_calls, bench_region_calls, bench_link_calls, bench_right_calls,
+        bench_handoff_calls, bench_death_calls, bench_held_calls;
 
 /* Descriptors of the kernel's ways, made before the peer is started; those not to be had are -1. */
 void bench_kernel_open(int32_t fds[BENCH_KERNEL_FDS]);

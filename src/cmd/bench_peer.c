@@ -15,7 +15,9 @@ static const struct bench_subject_calls *const subjects[BENCH_SUBJECTS] = {
         [BENCH_RING] = &bench_ring_calls,     [BENCH_PORT] = &bench_port_calls,
         [BENCH_PIPE] = &bench_pipe_calls,     [BENCH_SOCKET] = &bench_socket_calls,
         [BENCH_QUEUE] = &bench_queue_calls,   [BENCH_REGION] = &bench_region_calls,
-        [BENCH_LINK] = &bench_link_calls,
+        [BENCH_LINK] = &bench_link_calls,     [BENCH_RIGHT] = &bench_right_calls,
+        [BENCH_HANDOFF] = &bench_handoff_calls, [BENCH_DEATH] = &bench_death_calls,
+        [BENCH_HELD] = &bench_held_calls,
 };
 
 int bench_side_prepare(struct bench_side *side)

@@ -14,7 +14,7 @@ static const char *reference_name(enum bench_reference reference)
         static const char *const names[] = {
                 [BENCH_NO_REFERENCE] = NULL,         [BENCH_BY_RING] = "ring",
                 [BENCH_BY_HANDLE] = "ring, 64 bytes", [BENCH_BY_COPY] = "ring, copying",
-                [BENCH_BY_PIPE] = "pipe",
+                [BENCH_BY_PIPE] = "pipe",            [BENCH_BY_ITSELF] = "without",
         };
 
         return names[reference];
@@ -45,6 +45,12 @@ static void print_json(const struct bench_row *row)
         if (!isnan(row->memory_bytes)) {
                 json_f64(&j, "look_up_ns", row->look_up_ns, 0);
                 json_f64(&j, "memory_bytes_per_link", row->memory_bytes, 0);
+        }
+        if (!isnan(row->beyond_ns))
+                json_f64(&j, "beyond_reference_ns", row->beyond_ns, 1);
+        if (!isnan(row->owner_bytes)) {
+                json_f64(&j, "bytes_per_right_owner", row->owner_bytes, 1);
+                json_f64(&j, "bytes_per_right_holder", row->holder_bytes, 1);
         }
         json_u64(&j, "samples", row->samples);
         json_u64(&j, "noisy", row->noisy);
@@ -159,6 +165,12 @@ static void print_notes(const struct bench_row *rows, size_t count)
                         printf("  links, %s: name found after %s; a link takes %s of shared memory\n",
                                bench_placement_name(rows[i].placement), time_text(text, rows[i].look_up_ns),
                                text_size(more, (uint64_t)rows[i].memory_bytes));
+                if (!isnan(rows[i].beyond_ns))
+                        printf("  %s, %s: %s more than without\n", rows[i].cell->name,
+                               bench_placement_name(rows[i].placement), time_text(text, rows[i].beyond_ns));
+                if (!isnan(rows[i].owner_bytes))
+                        printf("  a right held takes %.1f bytes of its port's task, %.1f of its holder\n",
+                               rows[i].owner_bytes, rows[i].holder_bytes);
         }
 }
 

@@ -12,6 +12,8 @@ static double p99(const struct bench_sample *s) { return s->subject.p99_ns; }
 static double its_p50(const struct bench_sample *s) { return s->reference.p50_ns; }
 static double look_up(const struct bench_sample *s) { return (double)s->subject.look_up_ns; }
 static double memory(const struct bench_sample *s) { return s->subject.memory_bytes; }
+static double owner(const struct bench_sample *s) { return s->subject.owner_bytes; }
+static double holder(const struct bench_sample *s) { return s->subject.holder_bytes; }
 
 static double rate_of(const struct bench_result *r)
 {
@@ -60,6 +62,12 @@ static double ratio(const struct bench_row *row)
                                          : row->p50_ns / row->reference_p50_ns;
 }
 
+/* Of one message: a stream's is its place in a window's time, which who sends slower makes longer. */
+static double beyond(const struct bench_row *row)
+{
+        return row->cell->reference == BENCH_BY_ITSELF ? row->p50_ns - row->reference_p50_ns : NAN;
+}
+
 static void make_reference(struct bench_row *row, const struct bench_found *found)
 {
         if (row->cell->reference == BENCH_NO_REFERENCE)
@@ -68,6 +76,7 @@ static void make_reference(struct bench_row *row, const struct bench_found *foun
         row->reference_rate_per_s = median(found, row->placement, its_rate);
         row->reference_cpu_ns_per_msg = median(found, row->placement, its_cpu);
         row->ratio = ratio(row);
+        row->beyond_ns = beyond(row);
 }
 
 static void make_messages(struct bench_row *row, const struct bench_found *found)
@@ -92,7 +101,7 @@ bool bench_row_make(const struct bench_cell *cell, const struct bench_found *fou
                 .p50_ns = NAN, .p99_ns = NAN, .rate_per_s = NAN, .bytes_per_s = NAN,
                 .cpu_ns_per_msg = NAN, .reference_p50_ns = NAN, .reference_rate_per_s = NAN,
                 .reference_cpu_ns_per_msg = NAN, .ratio = NAN, .cpu_ns_per_s = NAN,
-                .look_up_ns = NAN, .memory_bytes = NAN,
+                .look_up_ns = NAN, .memory_bytes = NAN, .beyond_ns = NAN, .owner_bytes = NAN, .holder_bytes = NAN,
         };
         if (cell->shape == BENCH_IDLE)
                 ret_row->cpu_ns_per_s = median(found, placement, idle_cpu);
@@ -101,6 +110,10 @@ bool bench_row_make(const struct bench_cell *cell, const struct bench_found *fou
         if (cell->shape == BENCH_MEET) {
                 ret_row->look_up_ns = median(found, placement, look_up);
                 ret_row->memory_bytes = median(found, placement, memory);
+        }
+        if (cell->subject == BENCH_HELD) {
+                ret_row->owner_bytes = median(found, placement, owner);
+                ret_row->holder_bytes = median(found, placement, holder);
         }
         make_reference(ret_row, found);
         return true;

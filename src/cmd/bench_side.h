@@ -32,6 +32,10 @@ enum bench_subject {
         BENCH_QUEUE,  /* POSIX message queue */
         BENCH_REGION, /* the library, memory by reference */
         BENCH_LINK,   /* the library, making links */
+        BENCH_RIGHT,  /* messages with a right */
+        BENCH_HANDOFF, /* the first use of a third task's right */
+        BENCH_DEATH,  /* the news of a death */
+        BENCH_HELD,   /* many rights, and their memory */
         BENCH_SUBJECTS,
 };
 
@@ -53,8 +57,10 @@ enum bench_flags {
         BENCH_STREAMING = 4, /* the reference copies past the cache */
         BENCH_CORRUPT = 8,   /* damage one message: a test that the checks are real */
         BENCH_ISOLATED = 16, /* regions: the receiver's pages are its own */
-        BENCH_FRESH = 32,    /* regions: each has new memory */
+        BENCH_FRESH = 32,    /* regions: each has new memory; rights: each comes over a new link */
         BENCH_COPIED = 64,   /* the ring, a region: the receiver copies, too */
+        BENCH_WITHOUT = 128, /* rights: the same without, or with one that is there already */
+        BENCH_HOME = 256,    /* rights: to the receiver's own port */
 };
 
 /* What both are to do. */
@@ -72,6 +78,7 @@ struct bench_result {
         uint64_t messages, elapsed_ns, cpu_ns;
         uint64_t look_up_ns;     /* of BENCH_MEET: until the name was found */
         double memory_bytes;     /* of a link, likewise */
+        double owner_bytes, holder_bytes; /* of BENCH_HELD: of a right, at its port's task and at its holder's */
 };
 
 struct bench_control;

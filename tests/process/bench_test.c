@@ -114,6 +114,49 @@ TEST_TIMES(one_damaged_message_of_a_stream_fails_the_run, 3)
         CHECK(strstr(o.text, "arrived damaged"));
 }
 
+/* Those that say more than the others. */
+static const struct own_key {
+        const char *bench, *key;
+} own_keys[] = {
+        {"right-send",           "beyond_reference_ns"   },
+        {"right-send-home",      "beyond_reference_ns"   },
+        {"right-call",           "beyond_reference_ns"   },
+        {"right-call-home",      "beyond_reference_ns"   },
+        {"right-first",          "beyond_reference_ns"   },
+        {"right-first-new-link", "beyond_reference_ns"   },
+        {"death-notice",         "p99_ns"                },
+        {"rights-held",          "bytes_per_right_owner" },
+        {"rights-held",          "bytes_per_right_holder"},
+};
+
+/* Which lines there are depends on who else uses the machine: that they say what they are to is looked at. */
+TEST_TIMES(what_rights_cost_is_told_line_by_line, 6)
+{
+        unsigned lines = 0;
+        char *rest = o.text;
+
+        run(&o, "--quick rights --json", "", false);
+        CHECK_EQ(o.status, 0);
+        for (char *line; (line = strsep(&rest, "\n")) && *line; lines++) {
+                check_line(line);
+                for (size_t i = 0; i < ARRAY_LEN(own_keys); i++) {
+                        char name[64];
+
+                        snprintf(name, sizeof name, "\"bench\":\"%s\",", own_keys[i].bench);
+                        if (strstr(line, name))
+                                CHECK_ROW(i, &(struct { const char *name; }){own_keys[i].key}, has_key(line, own_keys[i].key));
+                }
+        }
+        CHECK(lines > 0);
+}
+
+TEST_TIMES(one_damaged_message_with_a_right_fails_the_run, 3)
+{
+        run(&o, "--quick rights --json", "PORTOLAN_BENCH_CORRUPT=1", true);
+        CHECK_EQ(o.status, 1);
+        CHECK(strstr(o.text, "arrived damaged"));
+}
+
 TEST_TIMES(one_cpu_is_enough_and_is_said, 3)
 {
         run(&o, "--quick wake --json", "exec taskset 1 env", true);
