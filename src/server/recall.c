@@ -63,12 +63,14 @@ static bool is_sound(const struct item *i, size_t size)
 
         switch (i->kind) {
         case RECORD_TASK:
-                return size == sizeof i->of.task && i->of.task.identity.pid > 0 && !i->of.task.key.cookie;
+                return size == sizeof i->of.task && i->of.task.identity.pid > 0 && !i->of.task.identity.reserved &&
+                       !i->of.task.key.cookie && memchr(i->of.task.command, 0, sizeof i->of.task.command);
         case RECORD_NAME:
                 text = i->of.name.size;
                 return text > 0 && text <= PTL_SERVER_NAME_MAX && !memchr(i->of.name.text, 0, text) &&
                        size == (offsetof(struct record_name, text) + text + 7) / 8 * 8 && !i->of.name.key.cookie &&
-                       i->of.name.state <= RECORD_LEAVES;
+                       i->of.name.state <= RECORD_LEAVES && i->of.name.what.kind >= PTL_SM_KIND_PORT &&
+                       i->of.name.what.kind <= PTL_SM_KIND_REGION;
         case RECORD_WATCH:
                 text = i->of.watch.size;
                 return text <= PTL_SERVER_NAME_MAX && i->of.watch.is_settled <= 1 &&
