@@ -12,11 +12,13 @@
 #include "cmd/bench_by_port.h"
 #include "cmd/bench_loop.h"
 #include "cmd/bench_pair.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-enum { MEETING_MS = 10000, LEAST_TURNS = 5, MEMBER = 100000, ASLEEP_NS = 1000000, NAME_SIZE = 96 };
+enum { MEETING_MS = 10000, LEAST_TURNS = 5, MEMBER = 100000, ASLEEP_NS = 300000, NAME_SIZE = 96 };
 
 enum note_kind { NOTE_ECHO = 1, NOTE_USE, NOTE_USE_KEPT, NOTE_KEEP, NOTE_END };
 
@@ -27,6 +29,7 @@ static struct {
         ptl_port member_port, mine;
         pid_t member;
         int members; /* started ever */
+        int done[2]; /* a pipe: the giver writes a byte when it has given */
 } handoff;
 
 static int open_handoff(struct bench_side *side)
@@ -36,6 +39,7 @@ static int open_handoff(struct bench_side *side)
         snprintf(name, sizeof name, "%s.handoff", side->control->name);
         if (bench_port_meet(side, name, &handoff.port))
                 return -1;
+        handoff.done[0] = handoff.done[1] = -EBADF;
         return side->is_peer ? 0 : bench_outcome(side, ptl_port_new(&handoff.mine, NULL), "ptl_port_new");
 }
 
@@ -86,7 +90,7 @@ static int exchange_member(struct bench_side *side)
         return bench_member_meet(side, number, &handoff.member_port);
 }
 
-/* The giver learns of the peer's port and of the driver's. */
+/* The giver learns of the peer's port and of the driver's. The pipe has the same number there. */
 static int begin_giver(struct bench_side *side)
 {
         struct ptl_right_item items[] = {
@@ -94,10 +98,19 @@ static int begin_giver(struct bench_side *side)
                 {handoff.mine, PTL_MAKE_SEND},
         };
 
-        return exchange_member(side) ||
-                               call_through(side, handoff.member_port, 0, BENCH_MEMBER_LEARN, items, PTL_ARRAY_LEN(items))
+        if (pipe(handoff.done))
+                return bench_side_fail(side, "no pipe");
+        return exchange_member(side) || call_through(side, handoff.member_port, (uint64_t)handoff.done[1],
+                                                     BENCH_MEMBER_LEARN, items, PTL_ARRAY_LEN(items))
                        ? -1
                        : 0;
+}
+
+static void end_giver(void)
+{
+        end_member();
+        handoff.done[0] = ptl_close(handoff.done[0]);
+        handoff.done[1] = ptl_close(handoff.done[1]);
 }
 
 static int take_and_use(struct bench_side *side, uint64_t number, bool is_kept, ptl_port *ret_used)
@@ -124,11 +137,14 @@ static int turn_given(struct bench_side *side, uint64_t number, uint64_t *ret_to
         };
         ptl_port used = PTL_NULL;
         uint64_t begin;
+        char byte;
         int r;
 
         if (bench_outcome(side, ptl_send_message(handoff.member_port, &out, PTL_FOREVER), "ptl_send_message"))
                 return -1;
-        nanosleep(&(struct timespec){.tv_nsec = ASLEEP_NS}, NULL); /* the giver gives and sleeps; it may need our CPU */
+        if (read(handoff.done[0], &byte, 1) != 1)
+                return bench_side_fail(side, "the giver is gone");
+        nanosleep(&(struct timespec){.tv_nsec = ASLEEP_NS}, NULL); /* it goes to sleep, and may need our CPU for that */
         begin = bench_tick();
         r = take_and_use(side, number, is_kept, &used);
         *ret_took = bench_tick() - begin;
@@ -159,7 +175,7 @@ static int drive(struct bench_side *side)
 {
         ptl_time end = ptl_now() + (ptl_time)side->order.duration_ns;
         bool is_new = side->order.flags & BENCH_FRESH;
-        uint64_t elapsed = 0, number = 1, took;
+        uint64_t elapsed = 0, number = 1, took = 0;
 
         if (!is_new && begin_giver(side))
                 return -1;
@@ -230,7 +246,7 @@ static int run_handoff(struct bench_side *side)
                 return -1;
         r = side->is_peer ? serve(side) : drive(side);
         if (!side->is_peer)
-                end_member();
+                end_giver();
         return r;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { MEMBERS_MAX = 64, MEETING_MS = 10000, NAME_SIZE = 96 };
 
@@ -107,21 +108,34 @@ static void member_name(char ret_name[NAME_SIZE], pid_t driver, int number)
         snprintf(ret_name, NAME_SIZE, "bench.%d.member.%d", (int)driver, number);
 }
 
-/* What a member was taught to give, and whom. */
-static struct ptl_right_item gift;
-static ptl_port grantee;
+/* What a member was taught: what to give, whom, and where to say that it has. */
+static struct {
+        struct ptl_right_item gift;
+        ptl_port grantee;
+        int done;
+} taught;
+
+static int member_learn(const struct ptl_message *m)
+{
+        if (m->n_rights != 2 || m->size != sizeof(uint64_t))
+                return -1;
+        taught.gift = (struct ptl_right_item){m->rights[0].port, PTL_COPY_SEND};
+        taught.grantee = m->rights[1].port;
+        taught.done = (int)*(const uint64_t *)m->data;
+        return 0;
+}
 
 static int member_obey(const struct ptl_message *m)
 {
-        struct ptl_outgoing out = {.data = m->data, .size = m->size, .rights = &gift, .n_rights = m->kind == BENCH_MEMBER_GIVE};
+        struct ptl_outgoing out = {
+                .data = m->data, .size = m->size, .rights = &taught.gift, .n_rights = m->kind == BENCH_MEMBER_GIVE,
+        };
 
-        if (m->kind == BENCH_MEMBER_LEARN && m->n_rights == 2) {
-                gift = (struct ptl_right_item){m->rights[0].port, PTL_COPY_SEND};
-                grantee = m->rights[1].port;
-        }
-        return m->kind == BENCH_MEMBER_GIVE || m->kind == BENCH_MEMBER_SAY
-                       ? ptl_send_message(grantee, &out, ptl_after_ms(MEETING_MS))
-                       : 0;
+        if (m->kind == BENCH_MEMBER_LEARN)
+                return member_learn(m);
+        if (m->kind != BENCH_MEMBER_GIVE && m->kind != BENCH_MEMBER_SAY)
+                return 0;
+        return ptl_send_message(taught.grantee, &out, ptl_after_ms(MEETING_MS)) || write(taught.done, "", 1) != 1 ? -1 : 0;
 }
 
 int bench_member_main(int number)

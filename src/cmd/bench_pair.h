@@ -100,9 +100,9 @@ int bench_link_memory(struct bench_side *side, unsigned count, double *ret_bytes
 
 /* Kinds of messages that a member does something about. */
 enum bench_member_kind {
-        BENCH_MEMBER_LEARN = 100, /* keeps its rights: what to give, and whom */
-        BENCH_MEMBER_GIVE,        /* sends the first through the second, with the bytes */
-        BENCH_MEMBER_SAY,         /* sends the bytes alone */
+        BENCH_MEMBER_LEARN = 100, /* keeps its rights: what to give, and whom; the number: a descriptor it inherited */
+        BENCH_MEMBER_GIVE,        /* sends the first through the second, with the bytes, then writes a byte there */
+        BENCH_MEMBER_SAY,         /* the same with the bytes alone */
 };
 
 /* `portolan bench --member NUMBER`: one of these tasks; it answers with what it is asked. */
