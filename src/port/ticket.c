@@ -91,7 +91,7 @@ static void unused(struct ptl_space *space, struct ptl_receiver *receiver, uint8
                 ptl_notify(space, receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
 }
 
-/* Nobody will ask for it any more: the granter is to be told. What it counted is the caller's to uncount. */
+/* Nobody will ask for it any more: the granter is to be told, by tell(). What it counted is the caller's to uncount. */
 static void settle(struct ptl_granter *granter, struct ptl_ticket *t)
 {
         detach(t);
@@ -103,7 +103,12 @@ static void settle(struct ptl_granter *granter, struct ptl_ticket *t)
         t->settled_next = granter->settled;
         granter->settled = t->index;
         ptl_control_set_pending(granter->peer, true);
-        ptl_control_flush(granter->peer);
+}
+
+static void tell(struct ptl_granter *granter)
+{
+        if (granter->peer)
+                ptl_control_flush(granter->peer);
 }
 
 /* As a right that is given up unused. */
@@ -113,6 +118,7 @@ static void cancel(struct ptl_space *space, struct ptl_granter *granter, struct 
         uint8_t carries = t->carries;
 
         settle(granter, t);
+        tell(granter);
         unused(space, receiver, carries);
         uncount(space, receiver, carries);
 }
@@ -152,6 +158,8 @@ static int judge(struct ptl_peer *claimant, uint32_t right, struct ptl_granter *
         if (r || !g->receiver)
                 unused(claimant->space, receiver, carries);
         uncount(claimant->space, receiver, carries); /* the grant was counted before */
+        /* The granter is told at the next look: nobody waits for that, and it may have to be woken, on the CPU of who
+         * waits for this. */
         return r;
 }
 

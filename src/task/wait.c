@@ -396,6 +396,14 @@ static void event(struct ptl_task *task, const struct epoll_event *ev)
         }
 }
 
+/* What is still to be written to whoever, as far as there is room. */
+static void flush_pending(struct ptl_task *task)
+{
+        for (struct ptl_peer *p = task->space.pending ? task->space.peers : NULL; p; p = p->next)
+                if (ptl_control_is_pending(p))
+                        ptl_control_flush(p);
+}
+
 /* Takes edges in. The lock is held but for the sleep. Peers that die here are kept until the batch is
  * through, since a later event may name them. */
 static void collect(struct ptl_task *task, int timeout_ms)
@@ -531,6 +539,7 @@ void ptl_wait_tick_slow(struct ptl_task *task, struct ptl_wait_state *w, struct 
         if (looked_lately(w))
                 return;
         collect(task, 0);
+        flush_pending(task);
         age_links(task); /* polling that always finds something never comes to it otherwise */
         if (!ptl_want_is_met(want))
                 drain_hot(task, want);
@@ -554,6 +563,7 @@ void ptl_wait_look(struct ptl_task *task, struct ptl_want *want)
                 return;
         if (!is_memory_enough(w) && (w->pollable || w->looked_now || !looked_lately(w))) {
                 collect(task, 0);
+                flush_pending(task);
                 w->looked = ptl_now(); /* from here, not from the next question */
                 w->looked_now = false;
         } else {
@@ -664,9 +674,7 @@ static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
         ptl_fence_seq_cst(); /* E3 */
         if (room || pending)
                 barrier_others();
-        for (struct ptl_peer *p = pending ? task->space.peers : NULL; p; p = p->next)
-                if (ptl_control_is_pending(p))
-                        ptl_control_flush(p);
+        flush_pending(task);
         if (PTL_UNLIKELY(task->space.lefts != NULL))
                 ptl_left_check(task);
         for (uint32_t i = 0; i < w->hot; i++)
