@@ -140,6 +140,7 @@ static inline uint32_t free_take(struct m_free *f)
 {
         uint32_t what = f->at[f->first];
 
+        CHECK(f->n);
         f->first = (f->first + 1) % MESSAGES;
         f->n--;
         return what;
