@@ -137,8 +137,12 @@ struct ptl_message {
  * @data:     borrowed, copied; may be NULL if @size is 0
  * @deadline: how long to wait while the queue is full
  *
+ * The port may move to another task (its receive right was sent): the name stays, and messages follow in order. A
+ * message that is sent just as it moves goes to the new task by itself; the call waits for that until @deadline. One that
+ * was sent with PTL_NOW, or whose deadline passes, was sent (0) and goes on when this task next enters the library.
+ *
  * Return: 0, or
- *   PTL_E_FULL     the queue is full and @deadline is PTL_NOW;
+ *   PTL_E_FULL     the queue is full, or the port is about to move, and @deadline is PTL_NOW;
  *   PTL_E_TIMEOUT  still full at @deadline;
  *   PTL_E_DEAD     the receiver is gone (the name is a dead name);
  *   PTL_E_NAME, PTL_E_RIGHT, PTL_E_FORKED  @port;

@@ -50,6 +50,7 @@ struct ptl_link {
         uint32_t distance_ns;   /* of a cache line between us; 0: not known */
         uint16_t samples[4];    /* PTL_LINK_SAMPLES */
         uint32_t n_samples;
+        uint32_t moves_read; /* frames MOVED and STAYS; the task's lock guards it */
         uint64_t tickets_sent, tickets_acknowledged;
         uint64_t frames_sent, bells_rung;
 
@@ -141,6 +142,17 @@ static inline void ptl_link_bell(struct ptl_link *link)
                 ptl_link_bell_introduced(link);
         else if (PTL_UNLIKELY(ptl_bell_due(&ptl_outbox_head(&link->peer)->bell, &link->ringer)))
                 ptl_link_ring(link);
+}
+
+/* Behind that: has the peer marked words of rights that its frames did not explain yet? Then who has published
+ * looks at the word (S1 of docs/protocol/migration.md). */
+static inline bool ptl_link_open_is_careful(const struct ptl_link *link)
+{
+        return ptl_load_acquire(&ptl_outbox_head(&link->peer)->bell.moves) != link->moves_read; /* E8 */
+}
+static inline bool ptl_link_is_careful(const struct ptl_link *link)
+{
+        return PTL_LIKELY(link->peer.base != NULL) && ptl_link_open_is_careful(link);
 }
 
 /* Publishes our CPU, if it changed, for the peer's same-CPU rule. */

@@ -7,6 +7,7 @@
  */
 #include "port/handoff.h"
 #include "port/regions.h"
+#include "port/reroute.h"
 #include <string.h>
 
 void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag)
@@ -57,8 +58,13 @@ static int write_claim(struct ptl_peer *peer, const struct ptl_entry *e)
         struct ptl_frame_claim body = {.ticket = c->ticket};
         struct ptl_frame_head head = {.right = e->remote & ~PTL_RIGHT_CLAIMED};
 
+        int r;
+
         if (e->flags & PTL_ENTRY_HANDED)
                 return ptl_redeem_write(peer, e);
+        r = ptl_way_write(peer, e);
+        if (r != PTL_E_EMPTY)
+                return r;
         return ptl_control_write(&peer->link, PTL_FRAME_CLAIM, &head, &body, sizeof body);
 }
 
@@ -119,7 +125,10 @@ static int write_grant(struct ptl_link *link, struct ptl_grant *g)
 {
         struct ptl_frame_head head = {.right = ptl_grant_right(g)};
 
-        if (g->references == 0 || g->kind == PTL_GRANT_PARKED) /* given back meanwhile, or not judged: nobody to tell */
+        /* Given back meanwhile, or not judged: nobody to tell. Who has used a send-once right right behind its claim waits
+         * for the answer still (port/reroute.h). */
+        if (g->kind == PTL_GRANT_PARKED ||
+            (g->references == 0 && !(g->kind == PTL_GRANT_ONCE && g->marks & PTL_MARK_CONFIRM)))
                 return 0;
         if (g->marks & PTL_MARK_DEAD) {
                 head.aux = ptl_grant_refused(g);

@@ -5,6 +5,7 @@
 #include "port/handoff.h"
 #include "port/plain.h"
 #include "port/regions.h"
+#include "port/reroute.h"
 #include <string.h>
 
 static int lie(struct ptl_peer *peer)
@@ -315,7 +316,7 @@ static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
         ptl_held_clear(peer, e->remote, ptl_held_name(peer, e->remote));
         if (ptl_right_is_claimed(e->remote))
                 ptl_claim_hide(peer, e->remote);
-        e->flags &= (uint8_t)~PTL_ENTRY_HANDED;
+        e->flags &= (uint8_t)~(PTL_ENTRY_HANDED | PTL_ENTRY_UNCONFIRMED);
         e->released++;
         ptl_control_release(peer, e);
         e->released = 0;
@@ -325,6 +326,8 @@ static void detach_dead(struct ptl_peer *peer, struct ptl_entry *e)
         else
                 e->under_way = PTL_RIGHT_DEAD;
         peer->space->room(peer->space); /* senders that wait are told by their next attempt */
+        if (PTL_UNLIKELY(peer->space->ways.count))
+                ptl_way_died(peer->space, e);
         ptl_peer_unref(peer);
 }
 
@@ -338,6 +341,8 @@ static int dead(struct ptl_peer *peer, const struct ptl_frame *f)
                 (void)ptl_quota_told(peer, f->head.aux, 0);
         if (e)
                 detach_dead(peer, e);
+        else if (PTL_UNLIKELY(peer->space->ways.formers != NULL))
+                ptl_former_refused(peer, f->head.right);
         if (peer->handoff)
                 ptl_redeem_refused(peer, f->head.right);
         return 0;
@@ -370,6 +375,8 @@ static int window(struct ptl_peer *peer, const struct ptl_frame *f)
                 ptl_entry_set_window(e, body.limit_messages, body.limit_units);
                 peer->space->room(peer->space);
         }
+        if (f->kind == PTL_FRAME_CONFIRM && e && PTL_UNLIKELY(peer->space->ways.count))
+                ptl_way_confirmed(peer->space, e);
         if (f->kind == PTL_FRAME_CONFIRM && peer->handoff)
                 ptl_redeem_confirmed(peer, f->head.right, f->head.token);
         return 0;
@@ -421,6 +428,14 @@ static int handoff(struct ptl_peer *peer, const struct ptl_frame *f)
         return r ? lie(peer) : 0;
 }
 
+/* What is said about rights whose port moves (reroute.h). */
+static int reroute(struct ptl_peer *peer, const struct ptl_frame *f)
+{
+        int r = f->kind == PTL_FRAME_MOVED ? ptl_way_moved(peer, f) : ptl_way_stays(peer, f);
+
+        return r ? lie(peer) : 0;
+}
+
 static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *want)
 {
         struct arrival a = {.frame = f, .bytes = f->body, .size = f->length, .block = -1, .region = -1};
@@ -455,6 +470,7 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
                 return limit(peer, f);
         case PTL_FRAME_MOVED:
         case PTL_FRAME_STAYS:
+                return reroute(peer, f);
         case PTL_FRAME_MOVE:
         case PTL_FRAME_HOLDER:
         case PTL_FRAME_COUNT:

@@ -158,6 +158,22 @@ static void withdraw_from(struct ptl_peer *owner, const struct ptl_peer *grantee
         }
 }
 
+void ptl_given_withdraw(struct ptl_space *space, struct ptl_frame_given given)
+{
+        for (struct ptl_peer *p = space->peers; p; p = p->next) {
+                bool is_its = p->handoff && p->handoff->link == given.ticket >> 32;
+                struct ptl_given *g = is_its ? find(p->handoff, (uint32_t)given.ticket) : NULL;
+
+                if (!g || g->withdraw)
+                        continue;
+                g->grantee = NULL;
+                g->withdraw = true;
+                p->handoff->n_withdraw++;
+                ptl_control_set_pending(p, true);
+                ptl_control_flush(p);
+        }
+}
+
 void ptl_given_grantee_died(struct ptl_peer *peer)
 {
         for (struct ptl_peer *p = peer->space->peers; p; p = p->next)

@@ -281,11 +281,13 @@ void ptl_grant_revoke(struct ptl_grant *g)
         ptl_grant_free(g);
 }
 
+/* A thread that waits for the answer is told whether it was a death. */
 void ptl_grant_release(struct ptl_grant *g, uint32_t count)
 {
-        struct ptl_space *space = ptl_grant_peer(g)->space;
+        struct ptl_peer *peer = ptl_grant_peer(g);
+        struct ptl_space *space = peer->space;
         struct ptl_receiver *r = g->receiver;
-        bool was_send = g->kind == PTL_GRANT_SEND;
+        bool was_send = g->kind == PTL_GRANT_SEND, is_dead = ptl_link_state(&peer->link) == PTL_LINK_DEAD;
 
         if (count < g->references) {
                 g->references -= count;
@@ -297,7 +299,7 @@ void ptl_grant_release(struct ptl_grant *g, uint32_t count)
         if (r && was_send)
                 ptl_senders_gone(space, r);
         else if (r)
-                ptl_notify(space, r->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
+                ptl_notify(space, r->name, PTL_NOTIFY_SEND_ONCE, r->internal && is_dead, NULL);
 }
 
 void ptl_grant_mark(struct ptl_grant *g, unsigned mark)

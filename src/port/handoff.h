@@ -43,6 +43,8 @@ struct ptl_giving {
  */
 PTL_MUST_CHECK int ptl_given_reserve(struct ptl_peer *grantee, struct ptl_giving *giving);
 void ptl_given_cancel(struct ptl_giving *giving);
+/* Takes a ticket back whose message is not sent, or not counted. */
+void ptl_given_withdraw(struct ptl_space *space, struct ptl_frame_given given);
 /* Writes GIVE. Nothing was written to the owner's ring since ptl_given_reserve(). */
 void ptl_given_commit(struct ptl_peer *grantee, struct ptl_giving *giving);
 

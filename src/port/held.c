@@ -3,6 +3,7 @@
 #include "port/peer.h"
 #include "port/held_inline.h"
 #include "port/receiver.h"
+#include "port/reroute.h"
 
 enum { RELEASE_AT = 1 << 15 };
 
@@ -137,6 +138,9 @@ ptl_port ptl_held_send(struct ptl_peer *peer, uint32_t right, uint32_t limit_mes
                         ptl_control_release(peer, e);
                 return add_reference(e);
         }
+        e = PTL_UNLIKELY(peer->space->ways.formers != NULL) ? ptl_former_again(peer, right) : NULL;
+        if (e) /* of before its port moved */
+                return add_reference(e);
         if (!ptl_table_ensure(&peer->held, ptl_right_index(right)))
                 return PTL_NULL;
         name = ptl_held_enter(peer, ptl_held_name(peer, right), PTL_RIGHT_SEND, right, &e);
@@ -187,7 +191,6 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
                         uint32_t limit_units)
 {
         struct ptl_entry *e = find_claim(peer, ticket);
-        bool used = peer->claims.free != 0;
         uint32_t number;
         ptl_port name;
 
@@ -202,8 +205,7 @@ ptl_port ptl_held_claim(struct ptl_peer *peer, uint64_t ticket, uint32_t limit_m
                 return PTL_NULL;
         }
         ptl_entry_set_window(e, limit_messages, limit_units);
-        if (used)
-                e->flags |= PTL_ENTRY_UNCONFIRMED;
+        e->flags |= PTL_ENTRY_UNCONFIRMED;
         ptl_control_entry(peer, e, PTL_ENTRY_CLAIM);
         return name;
 }

@@ -2,6 +2,7 @@
 /* port/peer.c - life of a linked task (peer.h) */
 #include "port/handoff.h"
 #include "port/regions.h"
+#include "port/reroute.h"
 
 int ptl_peer_new(struct ptl_space *space, int socket, const struct ptl_identity *identity,
                  struct ptl_peer **ret_peer)
@@ -97,6 +98,7 @@ void ptl_peer_died(struct ptl_peer *peer)
         ptl_peer_ref(peer);
         ptl_link_kill(&peer->link);
         drop_pending(peer);
+        ptl_ways_peer_died(peer);
         if (peer->space->handoffs)
                 ptl_handoff_peer_died(peer);
         ptl_grant_drop_spare(peer);
@@ -104,6 +106,8 @@ void ptl_peer_died(struct ptl_peer *peer)
         release_granted(&peer->claimed);
         kill_held(peer, &peer->held, 0);
         kill_held(peer, &peer->claims, PTL_RIGHT_CLAIMED);
+        if (peer->space->ways.count)
+                ptl_ways_peer_settled(peer->space);
         peer->space->counters.links_dead++;
         ptl_peer_unref(peer);
 }

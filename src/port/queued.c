@@ -195,7 +195,7 @@ static struct ptl_right_item item_of(const struct ptl_space *space, ptl_port nam
         return (struct ptl_right_item){.port = name, .disposition = receives ? PTL_RIGHT_RECEIVE : rights};
 }
 
-static ptl_port enter_carried(struct ptl_space *space, const struct ptl_frame_right *c)
+ptl_port ptl_carried_enter(struct ptl_space *space, const struct ptl_frame_right *c)
 {
         ptl_port name = enter_right(space, c);
 
@@ -314,7 +314,7 @@ static void open_rights(struct ptl_space *space, struct ptl_queued *q)
         _Static_assert(sizeof *items <= sizeof *q->carried, "opened in place");
         for (unsigned i = 0; i < q->n_rights; i++) {
                 struct ptl_frame_right c = q->carried[i];
-                ptl_port name = enter_carried(space, &c);
+                ptl_port name = ptl_carried_enter(space, &c);
 
                 items[i] = item_of(space, name, c.what == PTL_CARRY_RECEIVE && name == c.right);
         }

@@ -91,6 +91,9 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
 /* The same for one that the program has at once, under the name that is filled. */
 struct ptl_right_item ptl_carried_take(struct ptl_peer *peer, const struct ptl_frame_right *right);
 
+/* It becomes the program's, under a name; PTL_NULL: no room. */
+ptl_port ptl_carried_enter(struct ptl_space *space, const struct ptl_frame_right *carried);
+
 /* Frees it and what it still owns: unopened rights are released, bytes given back. */
 void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q);
 

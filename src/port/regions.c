@@ -87,7 +87,7 @@ static int materialize(struct ptl_region *region)
 {
         int fd, r;
 
-        if (region->fd >= 0 && !region->frozen)
+        if (region->fd >= 0 && (!region->frozen || !region->data)) /* no data: of a message that is sent again */
                 return 0;
         r = ptl_memory_share(region->data, region->size, &fd);
         if (r)
@@ -100,6 +100,8 @@ static int materialize(struct ptl_region *region)
 
 bool ptl_region_freeze(struct ptl_region *region)
 {
+        if (region->frozen && !region->data) /* of a message that is sent again */
+                return true;
         if (region->references != 1 || region->foreign ||
             !ptl_memory_freeze(region->fd, &region->data, region->size))
                 return false;
@@ -137,6 +139,11 @@ static void undo_numbers(struct ptl_peer *peer, const struct ptl_frame_region *f
         for (uint32_t i = 0; i < count; i++)
                 if (frames[i].fresh)
                         peer->regions_out[frames[i].number] = NULL;
+}
+
+void ptl_regions_unexport(struct ptl_peer *peer, const struct ptl_frame_region *frames, uint32_t count)
+{
+        undo_numbers(peer, frames, count);
 }
 
 int ptl_regions_export(struct ptl_peer *peer, struct ptl_region *const *regions, uint32_t count,

@@ -54,6 +54,9 @@ struct ptl_region *ptl_region_unref(struct ptl_space *space, struct ptl_region *
 PTL_MUST_CHECK int ptl_regions_export(struct ptl_peer *peer, struct ptl_region *const *regions,
                                       uint32_t count, struct ptl_frame_region *frames);
 
+/* Undoes it: no frame names them. Their descriptors go unnamed. */
+void ptl_regions_unexport(struct ptl_peer *peer, const struct ptl_frame_region *frames, uint32_t count);
+
 /* The region a frame names; a reference. PTL_E_LOST, PTL_E_MALFORMED, -errno. */
 PTL_MUST_CHECK int ptl_region_import(struct ptl_peer *peer, const struct ptl_frame_region *frame,
                                      struct ptl_region **ret_region);

@@ -22,6 +22,9 @@ struct ptl_left;
 struct ptl_granter;
 struct ptl_parked;
 struct ptl_waiting;
+struct ptl_way;
+struct ptl_former;
+struct ptl_copy;
 
 enum {
         PTL_NAME_INDEX_BITS = 20,
@@ -35,7 +38,8 @@ enum ptl_entry_flags {
         PTL_ENTRY_FORKED = 4,  /* was the parent's when this process was forked */
         PTL_ENTRY_LEFT = 8,    /* a message is left with the port */
         PTL_ENTRY_CLAIM = 16,  /* a claim: its CLAIM frame is still to be written */
-        PTL_ENTRY_UNCONFIRMED = 32, /* a claim: the taken word may be that of its index's earlier right */
+        PTL_ENTRY_UNCONFIRMED = 32, /* its claim is not confirmed: the word may be that of its index's earlier right;
+                                       or its port moves (port/reroute.h): messages go the long way */
         PTL_ENTRY_MAILED = 64,  /* this task's port, whose receive right is in a message (port/mailed.c) */
         PTL_ENTRY_ASKED = 128,  /* send-once: `notify_dead` is set, so that its use is told: the long way */
 };
@@ -85,6 +89,18 @@ struct ptl_entry {
 _Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_entry) == 56,
                "with its place in a link's table a right costs its holder at most 64 bytes");
 
+/* Rights that we hold and whose ports move (port/reroute.h). */
+struct ptl_ways {
+        struct ptl_way *first;
+        struct ptl_former *formers;
+        uint32_t serial;
+        uint32_t count; /* ways */
+        uint32_t unsure; /* of the message that was sent last by the straight way, and may have to be sent again */
+        /* Called with the lock held: publishes a copy anew through @entry; 0, PTL_E_FULL, ... */
+        int (*send)(struct ptl_space *space, struct ptl_entry *entry, struct ptl_copy *copy);
+        uint64_t reserved[3]; /* a line */
+};
+
 struct ptl_space {
         struct ptl_lock lock;
         struct ptl_table entries;
@@ -126,9 +142,12 @@ struct ptl_space {
         void (*rethink)(struct ptl_space *space);
         /* ... when a peer that was held back is to be read again (task/restrain.h). */
         void (*let_go)(struct ptl_space *space, struct ptl_peer *peer);
+        struct ptl_ways ways;
         struct ptl_quota_state quota;
         uint64_t reserved; /* task/task.h says why */
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct ptl_ways) % 64 == 0, "what lies behind it lies in its lines as it did");
 
 void ptl_space_init(struct ptl_space *space);
 

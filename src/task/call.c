@@ -8,6 +8,7 @@
 #include "task/call.h"
 #include "task/quick.h"
 #include "task/receive.h"
+#include "task/resend.h"
 #include "task/rich.h"
 #include "task/send.h"
 #include <pthread.h>
@@ -79,23 +80,30 @@ static void give_up(struct ptl_task *task, const struct ptl_sending *s)
 
         if (g)
                 ptl_grant_abandon(g);
+        else if (s->minted_peer) /* sent again (port/reroute.h), the answer may come through another right: not to the
+                                    next call, which has another port */
+                free_port(task);
         if (e && e->rights == PTL_RIGHT_SEND_ONCE && !e->peer && e->remote == mine.port) {
                 e->remote = PTL_NULL; /* a right of our own: what is sent through it goes nowhere */
                 ptl_receiver_entry(&task->space, mine.receiver)->onces--;
         }
         /* It has come home in a message, and may be anywhere by now: the next call has another port, else
          * it would take for its answer what comes through this right, or the news of its end. */
-        if (PTL_UNLIKELY(ptl_receiver_entry(&task->space, mine.receiver)->onces))
+        if (PTL_UNLIKELY(mine.port && ptl_receiver_entry(&task->space, mine.receiver)->onces))
                 free_port(task);
 }
 
 /* What a message on the reply port means. */
 static int judge(struct ptl_task *task, const struct ptl_sending *s, struct ptl_queued *reply)
 {
+        struct ptl_notification told;
+
         if (PTL_LIKELY(reply->kind != PTL_NOTIFY_SEND_ONCE))
                 return 0;
+        memcpy(&told, reply->data, sizeof told);
         ptl_queued_free(&task->space, reply);
-        return s->minted_peer && ptl_link_state(&s->minted_peer->link) == PTL_LINK_DEAD
+        /* It may have been sent again, to another task: that the right died with it is in the notification. */
+        return told.value || (s->minted_peer && ptl_link_state(&s->minted_peer->link) == PTL_LINK_DEAD)
                        ? PTL_E_DEAD
                        : PTL_E_NO_REPLY;
 }
@@ -170,15 +178,18 @@ static inline int call(struct ptl_task *task, ptl_port port, const void *data, s
 {
         size_t room = *answer_size;
         struct ptl_minted minted = {0};
+        enum ptl_quick quick;
         int r = reply_port(task);
 
         if (PTL_UNLIKELY(r))
                 return r;
-        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, mine.receiver, &minted))) {
+        quick = ptl_quick_send(task, port, data, size, mine.receiver, &minted);
+        if (PTL_UNLIKELY(quick == PTL_QUICK_NONE)) {
                 r = call_long(task, port, data, size, answer, answer_size, deadline);
         } else {
                 ptl_peer_ref(minted.peer);
-                if (PTL_UNLIKELY(!ptl_quick_receive_answer(task, &minted, mine.receiver, answer, room,
+                if (PTL_UNLIKELY(quick == PTL_QUICK_UNSURE ||
+                                 !ptl_quick_receive_answer(task, &minted, mine.receiver, answer, room,
                                                            answer_size, deadline)))
                         r = answer_long(task, minted.peer, minted.right, answer, answer_size, deadline);
                 ptl_peer_unref(minted.peer);
@@ -254,10 +265,15 @@ static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending
                         struct ptl_message *reply, ptl_time deadline)
 {
         struct ptl_minted minted = {0};
-        bool quick = s->extras ? ptl_rich_send(task, port, s->extras, mine.receiver, &minted)
-                               : !s->kind && ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted);
-        int r = quick ? 0 : ptl_send_locked(task, port, s, deadline);
+        enum ptl_quick quick = PTL_QUICK_NONE;
+        int r = 0;
 
+        if (s->extras)
+                quick = ptl_rich_send(task, port, s->extras, mine.receiver, &minted);
+        else if (!s->kind)
+                quick = ptl_quick_send(task, port, s->data, s->size, mine.receiver, &minted);
+        if (quick == PTL_QUICK_NONE)
+                r = ptl_send_locked(task, port, s, deadline);
         if (PTL_UNLIKELY(r))
                 return r;
         if (quick) {
@@ -265,7 +281,8 @@ static int call_message(struct ptl_task *task, ptl_port port, struct ptl_sending
                 s->minted_peer = minted.peer;
         }
         hold(s->minted_peer);
-        if (!quick || !ptl_quick_receive_answer_message(task, &minted, mine.receiver, in_place, reply, deadline))
+        if (quick != PTL_QUICK_SENT ||
+            !ptl_quick_receive_answer_message(task, &minted, mine.receiver, in_place, reply, deadline))
                 r = await_message(task, s, in_place, reply, deadline);
         let_go(s->minted_peer);
         return r;
@@ -296,6 +313,7 @@ int ptl_call_message(ptl_port port, const struct ptl_outgoing *out, struct ptl_m
 
 int ptl_send_message(ptl_port port, const struct ptl_outgoing *out, ptl_time deadline)
 {
+        enum ptl_quick quick;
         struct ptl_sending s;
         struct ptl_task *task;
         int r = ptl_task_enter(&task);
@@ -306,7 +324,10 @@ int ptl_send_message(ptl_port port, const struct ptl_outgoing *out, ptl_time dea
                 return r;
         ptl_lock(&task->space.lock);
         ptl_wait_tick(task, &task->wait, NULL);
-        if (!ptl_rich_send(task, port, out, NULL, NULL)) {
+        quick = ptl_rich_send(task, port, out, NULL, NULL);
+        if (quick == PTL_QUICK_UNSURE)
+                ptl_resend_await(task, task->space.ways.unsure, deadline);
+        if (quick == PTL_QUICK_NONE) {
                 s = sending(out);
                 r = ptl_send_locked(task, port, &s, deadline);
         }
@@ -336,6 +357,7 @@ static int reply_with(struct ptl_task *task, struct ptl_message *message, struct
 int ptl_reply(struct ptl_message *message, const void *data, size_t size)
 {
         struct ptl_task *task;
+        enum ptl_quick quick;
         int r = ptl_task_enter(&task);
 
         if (PTL_LIKELY(!r))
@@ -347,7 +369,10 @@ int ptl_reply(struct ptl_message *message, const void *data, size_t size)
         if (PTL_UNLIKELY(size > PTL_MESSAGE_SIZE_MAX))
                 return PTL_E_TOO_BIG;
         ptl_lock(&task->space.lock);
-        if (PTL_UNLIKELY(!ptl_quick_send(task, message->reply, data, size, NULL, NULL)))
+        quick = ptl_quick_send(task, message->reply, data, size, NULL, NULL);
+        if (PTL_UNLIKELY(quick == PTL_QUICK_UNSURE))
+                ptl_resend_await(task, task->space.ways.unsure, ptl_after_ms(REPLY_PATIENCE_MS));
+        else if (PTL_UNLIKELY(quick == PTL_QUICK_NONE))
                 r = reply_with(task, message,
                                &(struct ptl_sending){.data = data, .size = size, .block = -1});
         if (PTL_LIKELY(!r))

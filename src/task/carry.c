@@ -3,6 +3,7 @@
 #include "task/carry.h"
 #include "port/handoff.h"
 #include "port/regions.h"
+#include "port/reroute.h"
 #include "port/request.h"
 #include "port/senders.h"
 
@@ -43,10 +44,15 @@ static bool is_thirds(const struct ptl_entry *e, const struct ptl_peer *peer)
         return e->peer && e->peer != peer && !(e->rights & PTL_RIGHT_DEAD);
 }
 
-/* What is not confirmed is not sent on (H8), and its claim goes before it is given: both come by themselves. */
-static int check_remote(const struct ptl_entry *e, const struct ptl_peer *peer)
+/* What is not confirmed is not sent on (H8), nor what is about to move; an own claim may go home: all come by
+ * themselves. */
+static int check_remote(struct ptl_space *space, struct ptl_entry *e, const struct ptl_peer *peer)
 {
-        return e->flags & PTL_ENTRY_HANDED || (is_thirds(e, peer) && e->flags & PTL_ENTRY_CLAIM) ? PTL_E_FULL : 0;
+        if (e->flags & PTL_ENTRY_HANDED)
+                return PTL_E_FULL;
+        if (PTL_LIKELY(!(e->flags & PTL_ENTRY_UNCONFIRMED)) || !e->peer || e->rights & PTL_RIGHT_DEAD)
+                return 0;
+        return is_thirds(e, peer) ? PTL_E_FULL : ptl_way_check_carried(space, e);
 }
 
 static int check_right(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
@@ -65,7 +71,7 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer, const
                 return PTL_E_RIGHT; /* the library's: a task port */
         if (e == once || (is_move(item) && moved(out, item->port) > e->references))
                 return PTL_E_RIGHT;
-        return peer ? check_remote(e, peer) : 0;
+        return peer ? check_remote(&task->space, e, peer) : 0;
 }
 
 static int check_region(const struct ptl_outgoing *out, size_t i)
@@ -82,17 +88,26 @@ static int check_region(const struct ptl_outgoing *out, size_t i)
         return 0;
 }
 
+int ptl_carry_check_rights(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
+                           const struct ptl_outgoing *out)
+{
+        int r = 0;
+
+        for (size_t i = 0; !r && i < out->n_rights; i++)
+                r = check_right(task, peer, once, out, &out->rights[i]);
+        return r;
+}
+
 int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
                     const struct ptl_outgoing *out)
 {
-        int r = 0;
+        int r;
 
         if (out->n_rights > PTL_MESSAGE_RIGHTS_MAX || out->n_regions > PTL_MESSAGE_REGIONS_MAX)
                 return PTL_E_TOO_BIG;
         if ((out->n_rights && !out->rights) || (out->n_regions && !out->regions))
                 return PTL_E_INVALID;
-        for (size_t i = 0; !r && i < out->n_rights; i++)
-                r = check_right(task, peer, once, out, &out->rights[i]);
+        r = ptl_carry_check_rights(task, peer, once, out);
         for (size_t i = 0; !r && i < out->n_regions; i++)
                 r = check_region(out, i);
         return r;
@@ -162,6 +177,25 @@ int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer, const struct p
 }
 
 /* --- rights of third tasks --- */
+
+/* A send-once right went with its GIVE, and cannot be had back: if that is not counted it dies. */
+bool ptl_carry_is_unsure(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out)
+{
+        bool any = false, once = false;
+
+        for (size_t i = 0; i < out->n_rights; i++) {
+                struct ptl_entry *e = ptl_space_entry(&task->space, out->rights[i].port);
+
+                if (!is_thirds(e, peer))
+                        continue;
+                once |= (e->rights & PTL_RIGHT_SEND_ONCE) != 0;
+                if (!ptl_way_is_unsure(e) || e->rights & PTL_RIGHT_SEND_ONCE)
+                        continue;
+                any = true;
+                ptl_way_mark(&task->space, e);
+        }
+        return any && !once;
+}
 
 uint32_t ptl_carry_given(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out)
 {

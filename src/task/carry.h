@@ -13,6 +13,13 @@
 PTL_MUST_CHECK int ptl_carry_check(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_entry *once,
                                    const struct ptl_outgoing *out);
 
+/* ... of the rights alone: of a message that was checked as it was sent first. */
+PTL_MUST_CHECK int ptl_carry_check_rights(struct ptl_task *task, const struct ptl_peer *peer,
+                                          const struct ptl_entry *once, const struct ptl_outgoing *out);
+
+/* Behind their GIVE (S8): is the port of one of third tasks' rights about to move? Copied ones wait for the word. */
+bool ptl_carry_is_unsure(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out);
+
 /* Grants what is granted; fills one element a right. PTL_E_QUOTA, and then nothing is granted. */
 PTL_MUST_CHECK int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer,
                                    const struct ptl_outgoing *out, struct ptl_frame_right *ret);

@@ -88,6 +88,11 @@ int ptl_loan_publish(struct ptl_loan *loan, size_t size, const struct ptl_outgoi
         s.data = peer_of(loan) ? NULL : loan->data;
         ptl_lock(&task->space.lock);
         r = ptl_send_locked(task, loan->port, &s, deadline);
+        if (PTL_UNLIKELY(peer_of(loan) && s.block_peer != peer_of(loan))) { /* its port has moved: lent anew */
+                loan->opaque[0] = s.block_peer;
+                loan->opaque[1] = (void *)(intptr_t)s.block;
+                loan->data = s.block < 0 ? NULL : ptl_link_block(&s.block_peer->link, (unsigned)s.block);
+        }
         if (!r && peer_of(loan)) {
                 loan->opaque[1] = (void *)(intptr_t)-1; /* the block is the receiver's now */
                 ptl_block_cancel(peer_of(loan), -1);

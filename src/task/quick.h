@@ -10,8 +10,15 @@
 #include "link/trace_frame.h"
 #include "port/plain.h"
 #include "port/rich.h"
+#include "task/send.h"
 #include "task/task.h"
 #include "task/window.h"
+
+enum ptl_quick {
+        PTL_QUICK_NONE,   /* the long way */
+        PTL_QUICK_SENT,
+        PTL_QUICK_UNSURE, /* sent, and its port may move: it may have to be sent again (task/resend.h) */
+};
 
 /* The frame is out: the right counts it, or is used up. */
 PTL_ALWAYS_INLINE void ptl_quick_commit(struct ptl_task *task, struct ptl_entry *e, size_t size, uint32_t units)
@@ -60,8 +67,8 @@ PTL_ALWAYS_INLINE void ptl_quick_write(struct ptl_link *link, const void *data, 
  * @reply:      a send-once right to this is minted and goes with it; NULL: none
  * @ret_minted: filled on success if @reply is given: that right; its peer is borrowed
  */
-PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, const void *data, size_t size,
-                                      struct ptl_receiver *reply, struct ptl_minted *ret_minted)
+PTL_ALWAYS_INLINE enum ptl_quick ptl_quick_send(struct ptl_task *task, ptl_port port, const void *data, size_t size,
+                                                struct ptl_receiver *reply, struct ptl_minted *ret_minted)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, port);
         struct ptl_peer *peer = e ? e->peer : NULL;
@@ -71,27 +78,32 @@ PTL_ALWAYS_INLINE bool ptl_quick_send(struct ptl_task *task, ptl_port port, cons
 
         if (PTL_UNLIKELY(!peer || e->flags || size > PTL_INLINE_MAX || ptl_trace_is_on() ||
                          ptl_control_is_pending(peer) || !(reply ? peer->hot : peer->watched_open)))
-                return false;
+                return PTL_QUICK_NONE;
         units = ptl_units(size);
         if (PTL_UNLIKELY(e->rights != PTL_RIGHT_SEND_ONCE &&
                          (e->rights != PTL_RIGHT_SEND || !ptl_window_fits(e, units))))
-                return false;
+                return PTL_QUICK_NONE;
         link = &peer->link;
         ptl_lock(&link->lock);
         if (PTL_UNLIKELY(ptl_link_state(link) != PTL_LINK_OPEN ||
                          !ptl_ring_fits(&link->tx, (uint32_t)size, PTL_RING_RESERVE) ||
                          (reply && !(token = ptl_grant_once(peer, reply, &minted))))) {
                 ptl_unlock(&link->lock);
-                return false;
+                return PTL_QUICK_NONE;
         }
         ptl_quick_write(link, data, (uint32_t)size, e->remote, token);
         ptl_link_bell(link);
         link->frames_sent++;
-        ptl_unlock(&link->lock);
         if (reply)
                 *ret_minted = (struct ptl_minted){minted, peer, token};
+        if (PTL_UNLIKELY(ptl_link_open_is_careful(link)) && /* S1 */
+            ptl_send_was_unsure(task, e, data, size, reply ? reply->name : PTL_NULL, token)) {
+                ptl_unlock(&link->lock);
+                return PTL_QUICK_UNSURE;
+        }
+        ptl_unlock(&link->lock);
         ptl_quick_commit(task, e, size, units);
-        return true;
+        return PTL_QUICK_SENT;
 }
 
 /* A link with something in its ring, for the only thread, which waits for @receiver; NULL: the long way. */

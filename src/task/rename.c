@@ -8,6 +8,7 @@
  * it.
  */
 #include "port/request.h"
+#include "port/reroute.h"
 #include "task/left.h"
 #include "task/receive.h"
 #include "task/task.h"
@@ -57,6 +58,11 @@ static void in_entries(struct ptl_space *space, const struct ptl_renaming *n)
 
 static void in_task(struct ptl_task *task, const struct ptl_renaming *n)
 {
+        for (struct ptl_way *way = task->space.ways.first; way; way = way->next)
+                for (struct ptl_copy *c = way->copies; c; c = c->next) {
+                        change(&c->reply_port, n);
+                        ptl_queued_rename(c->queued, n);
+                }
         for (struct ptl_left *l = task->space.lefts; l; l = l->next) {
                 change(&l->port, n);
                 change(&l->notify, n);
@@ -119,6 +125,7 @@ static void move(struct ptl_task *task, struct ptl_entry *e, struct ptl_renaming
         struct ptl_entry *to = ptl_space_vacant(&task->space);
 
         n->now = ptl_entry_name(to);
+        ptl_way_renamed(&task->space, ptl_name_index(ptl_entry_name(e)), to);
         *to = *e;
         to->name = n->now;
         if (to->peer)

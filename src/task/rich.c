@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/rich.c - see rich.h */
 #include "task/rich.h"
-#include "task/quick.h"
+#include "task/resend.h"
 
 /* What lies before the bytes. */
 struct front {
@@ -94,7 +94,7 @@ static bool grant_all(struct ptl_peer *peer, const struct ptl_entry *carried, bo
 
 /* Nothing fails behind the grant. */
 static bool publish(struct ptl_entry *e, const struct ptl_entry *carried, const struct ptl_outgoing *out,
-                    struct ptl_receiver *reply, struct ptl_minted *minted)
+                    struct ptl_receiver *reply, struct ptl_minted *minted, const void **ret_frame)
 {
         bool once = out->rights[0].disposition == PTL_MAKE_SEND_ONCE;
         struct ptl_link *link = &e->peer->link;
@@ -102,6 +102,7 @@ static bool publish(struct ptl_entry *e, const struct ptl_entry *carried, const 
         bool done;
 
         ptl_lock(&link->lock);
+        *ret_frame = ptl_ring_body(&link->tx);
         done = PTL_LIKELY(ptl_link_state(link) == PTL_LINK_OPEN &&
                           ptl_ring_fits(&link->tx, (uint32_t)(sizeof front + out->size), PTL_RING_RESERVE) &&
                           grant_all(e->peer, carried, once, &front.right, reply, minted));
@@ -130,19 +131,42 @@ static void commit(struct ptl_task *task, struct ptl_entry *carried, uint32_t di
                 ptl_peer_unref(peer);
 }
 
-bool ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out, struct ptl_receiver *reply,
-                   struct ptl_minted *ret_minted)
+/* Its port may move (S1): it is counted, and kept. */
+static PTL_COLD void keep(struct ptl_task *task, struct ptl_entry *e, const struct ptl_outgoing *out, uint32_t units,
+                          const struct ptl_receiver *reply, uint32_t minted, const void *frame)
+{
+        struct ptl_sending s = {.data = out->data,
+                                .size = out->size,
+                                .kind = out->kind,
+                                .reply_port = reply ? reply->name : PTL_NULL,
+                                .extras = out,
+                                .block = -1,
+                                .minted = minted,
+                                .frame = frame,
+                                .frame_length = (uint32_t)(sizeof(struct front) + out->size)};
+
+        ptl_resend_commit(task, e, &s, out->data, units);
+        task->space.ways.unsure = s.way;
+}
+
+enum ptl_quick ptl_rich_send(struct ptl_task *task, ptl_port port, const struct ptl_outgoing *out,
+                             struct ptl_receiver *reply, struct ptl_minted *ret_minted)
 {
         struct ptl_minted minted = {0};
+        const void *frame;
         uint32_t units = ptl_units(out->size);
         struct ptl_entry *e = carries_one(out) ? look_port(task, port, units) : NULL;
         struct ptl_entry *carried = e ? look_right(task, e->peer, &out->rights[0]) : NULL;
 
-        if (!carried || (reply && !e->peer->hot) || !publish(e, carried, out, reply, &minted))
-                return false;
+        if (!carried || (reply && !e->peer->hot) || !publish(e, carried, out, reply, &minted, &frame))
+                return PTL_QUICK_NONE;
         if (reply)
                 *ret_minted = minted;
+        if (PTL_UNLIKELY(ptl_link_open_is_careful(&e->peer->link) && ptl_way_is_unsure(e))) {
+                keep(task, e, out, units, reply, minted.right, frame);
+                return PTL_QUICK_UNSURE;
+        }
         ptl_quick_commit(task, e, out->size, units);
         commit(task, carried, out->rights[0].disposition);
-        return true;
+        return PTL_QUICK_SENT;
 }

@@ -9,6 +9,7 @@
 #include "task/left.h"
 #include "task/local.h"
 #include "task/quick.h"
+#include "task/resend.h"
 #include "task/restrain.h"
 #include "task/window.h"
 #include <string.h>
@@ -66,8 +67,10 @@ static int reserve(struct ptl_task *task, struct ptl_link *link, uint32_t length
 }
 
 static void publish(struct ptl_link *link, const struct ptl_ring_slot *slot, enum ptl_frame_kind kind,
-                    uint32_t length, const struct ptl_frame_head *head)
+                    uint32_t length, const struct ptl_frame_head *head, struct ptl_sending *s)
 {
+        s->frame = slot->body;
+        s->frame_length = length;
         ptl_ring_publish(&link->tx, slot, kind, length, head);
         link->frames_sent++;
         if (PTL_UNLIKELY(ptl_trace_is_on())) {
@@ -105,7 +108,7 @@ static int write_plain(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
         } else {
                 ptl_link_copy(link, slot.body, s->data, s->size);
         }
-        publish(link, &slot, block ? PTL_FRAME_BLOCK : PTL_FRAME_INLINE, length, &head);
+        publish(link, &slot, block ? PTL_FRAME_BLOCK : PTL_FRAME_INLINE, length, &head, s);
         return 0;
 }
 
@@ -178,6 +181,32 @@ static int fill_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_send
         return r;
 }
 
+/* Undoes fill_rich(). */
+static void take_back(struct ptl_peer *peer, struct ptl_sending *s, const struct ptl_rich *rich)
+{
+        ptl_regions_unexport(peer, rich->regions, rich->n_regions);
+        ptl_carry_revoke(peer, rich->rights, rich->n_rights);
+        if (s->minted)
+                ptl_grant_free(ptl_grant_find(peer, s->minted));
+        s->minted = 0;
+}
+
+/* Writes what is given on; true: the port of one of those rights moves, and what was given is taken back (S8). */
+static bool give(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out,
+                 struct ptl_carry_giving *giving)
+{
+        struct ptl_frame_given given[PTL_MESSAGE_RIGHTS_MAX];
+        uint32_t n = ptl_carry_given(task, peer, out);
+
+        memcpy(given, giving->given, n * sizeof *given);
+        ptl_carry_gave(peer, giving);
+        if (PTL_LIKELY(!ptl_carry_is_unsure(task, peer, out)))
+                return false;
+        for (uint32_t i = 0; i < n; i++)
+                ptl_given_withdraw(&task->space, given[i]);
+        return true;
+}
+
 static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
                       struct ptl_region *bytes)
 {
@@ -215,13 +244,15 @@ static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sen
         if (rich.where == PTL_WHERE_INLINE && s->size)
                 ptl_copy_shared((char *)slot.body + head_size, s->data, s->size);
         head.token = s->minted;
-        ptl_carry_gave(e->peer, giving);
-        publish(link, &slot, PTL_FRAME_RICH, length, &head);
+        if (PTL_UNLIKELY(giving != NULL) && give(task, e->peer, s->extras, giving)) {
+                take_back(e->peer, s, &rich);
+                return PTL_E_FULL;
+        }
+        publish(link, &slot, PTL_FRAME_RICH, length, &head, s);
         return 0;
 }
 
-static int write_message(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
-                         struct ptl_region *bytes)
+int ptl_send_write(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, struct ptl_region *bytes)
 {
         struct ptl_link *link = &e->peer->link;
         int r;
@@ -248,17 +279,21 @@ static int write_message(struct ptl_task *task, struct ptl_entry *e, struct ptl_
         return r;
 }
 
-/* The frame is out: the right counts it, or is used up. */
-static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, uint32_t units)
+void ptl_send_count(struct ptl_task *task, struct ptl_entry *e, size_t size, uint32_t units)
 {
-        struct ptl_peer *peer = e->peer;
-
         task->space.counters.sent++;
-        task->space.counters.sent_bytes += s->size;
-        if (e->rights & PTL_RIGHT_SEND) {
+        task->space.counters.sent_bytes += size;
+        if ((e->rights | e->under_way) & PTL_RIGHT_SEND) {
                 e->sent++;
                 e->sent_units += units;
         }
+}
+
+void ptl_send_commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, uint32_t units)
+{
+        struct ptl_peer *peer = e->peer;
+
+        ptl_send_count(task, e, s->size, units);
         ptl_peer_ref(peer);
         if (e->rights & PTL_RIGHT_SEND_ONCE) {
                 ptl_name_ends(&task->space, e);
@@ -274,12 +309,16 @@ static void commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_sendin
 static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
                        struct ptl_region *bytes)
 {
-        uint32_t units = ptl_units(s->size);
+        uint32_t units = ptl_units(s->size), index = ptl_name_index(ptl_entry_name(e));
         struct ptl_left *left = NULL;
-        int r;
+        const void *data;
+        int r = PTL_UNLIKELY(e->flags & PTL_ENTRY_UNCONFIRMED) ? ptl_way_check(&task->space, e) : 0;
 
-        if (PTL_UNLIKELY(s->block >= 0 && s->block_peer != e->peer))
-                return PTL_E_NAME; /* the name was freed and given out again meanwhile */
+        if (PTL_LIKELY(!r) && PTL_UNLIKELY(s->block >= 0 && s->block_peer != e->peer))
+                r = ptl_resend_relend(e, s); /* its port has moved meanwhile */
+        if (PTL_UNLIKELY(r))
+                return r;
+        data = s->block >= 0 && !s->data ? ptl_link_block(&s->block_peer->link, (unsigned)s->block) : s->data;
         if (s->extras) {
                 r = ptl_carry_check(task, e->peer, e->rights & PTL_RIGHT_SEND_ONCE ? e : NULL, s->extras);
                 if (r)
@@ -295,16 +334,19 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
                 if (!left)
                         return -ENOMEM;
         }
-        r = write_message(task, e, s, bytes);
+        r = ptl_send_write(task, e, s, bytes);
         if (PTL_UNLIKELY(r)) {
                 free(left);
                 return r;
         }
         if (PTL_UNLIKELY(left != NULL))
                 e->transit++; /* the message keeps the right, though the program give it up with it */
-        commit(task, e, s, units);
+        if (PTL_UNLIKELY(ptl_way_is_unsure(e)))
+                ptl_resend_commit(task, e, s, data, units);
+        else
+                ptl_send_commit(task, e, s, units);
         if (PTL_UNLIKELY(left != NULL))
-                ptl_left_add(task, e, left, s->notify);
+                ptl_left_add(task, ptl_table_at(&task->space.entries, index), left, s->notify);
         return 0;
 }
 
@@ -413,7 +455,7 @@ static bool is_introduced(struct ptl_task *task, ptl_port port)
         return e && e->peer && ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED;
 }
 
-static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
+static int try_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
                         struct ptl_region *bytes, ptl_time deadline)
 {
         int r = attempt(task, port, s, bytes);
@@ -426,6 +468,16 @@ static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending
         if (PTL_LIKELY(r != PTL_E_FULL) || deadline == PTL_NOW || s->leave)
                 return r;
         return wait_and_send(task, port, s, bytes, deadline);
+}
+
+static int send_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
+                        struct ptl_region *bytes, ptl_time deadline)
+{
+        int r = try_or_wait(task, port, s, bytes, deadline);
+
+        if (PTL_UNLIKELY(!r && s->way))
+                ptl_resend_await(task, s->way, deadline);
+        return r;
 }
 
 /* --- large payloads --- */
@@ -445,7 +497,7 @@ static int send_block(struct ptl_task *task, ptl_port port, struct ptl_sending *
         ptl_lock(&task->space.lock);
         s->block_peer = peer;
         r = send_or_wait(task, port, s, NULL, deadline);
-        ptl_block_cancel(peer, s->block);
+        ptl_block_cancel(s->block_peer, s->block);
         return r;
 }
 
@@ -466,12 +518,29 @@ static int send_region(struct ptl_task *task, ptl_port port, struct ptl_sending 
         return r;
 }
 
+int ptl_send_write_region(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s)
+{
+        struct ptl_region *bytes = NULL;
+        int r = wrap_bytes(s, &bytes);
+
+        if (!r)
+                r = ptl_send_write(task, e, s, bytes);
+        ptl_region_unref(&task->space, bytes);
+        return r;
+}
+
+size_t ptl_send_head(const struct ptl_sending *s)
+{
+        const struct ptl_outgoing *out = s->extras;
+
+        return out ? ptl_rich_head_size((uint32_t)out->n_rights, (uint32_t)out->n_regions) +
+                             out->n_rights * sizeof(struct ptl_frame_given)
+                   : 0;
+}
+
 int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s, ptl_time deadline)
 {
-        size_t head = s->extras ? ptl_rich_head_size((uint32_t)s->extras->n_rights,
-                                                     (uint32_t)s->extras->n_regions) +
-                                          s->extras->n_rights * sizeof(struct ptl_frame_given) /* at most */
-                                : 0;
+        size_t head = ptl_send_head(s);
 
         if (PTL_LIKELY(s->size + head <= PTL_INLINE_MAX) || s->block >= 0)
                 return send_or_wait(task, port, s, NULL, deadline);
@@ -480,11 +549,28 @@ int ptl_send_locked(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
         return send_region(task, port, s, deadline);
 }
 
+bool ptl_send_was_unsure(struct ptl_task *task, struct ptl_entry *e, const void *data, size_t size,
+                         ptl_port reply_port, uint32_t minted)
+{
+        struct ptl_sending s = {.data = data,
+                                .size = size,
+                                .reply_port = reply_port,
+                                .block = -1,
+                                .minted = minted};
+
+        if (!ptl_way_is_unsure(e))
+                return false;
+        ptl_resend_commit(task, e, &s, data, ptl_units(size));
+        task->space.ways.unsure = s.way;
+        return true;
+}
+
 /* --- the public calls --- */
 
 int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
 {
         struct ptl_task *task;
+        enum ptl_quick quick;
         int r = ptl_task_enter(&task);
 
         if (PTL_UNLIKELY(r))
@@ -495,7 +581,10 @@ int ptl_send(ptl_port port, const void *data, size_t size, ptl_time deadline)
                 return PTL_E_INVALID;
         ptl_lock(&task->space.lock);
         ptl_wait_tick(task, &task->wait, NULL);
-        if (PTL_UNLIKELY(!ptl_quick_send(task, port, data, size, NULL, NULL)))
+        quick = ptl_quick_send(task, port, data, size, NULL, NULL);
+        if (PTL_UNLIKELY(quick == PTL_QUICK_UNSURE))
+                ptl_resend_await(task, task->space.ways.unsure, deadline);
+        else if (PTL_UNLIKELY(quick == PTL_QUICK_NONE))
                 r = ptl_send_locked(task, port,
                                     &(struct ptl_sending){.data = data, .size = size, .block = -1},
                                     deadline);

@@ -10,6 +10,7 @@
 #include "task/family.h"
 #include "task/left.h"
 #include "task/relink.h"
+#include "task/resend.h"
 #include "task/seek.h"
 #include "task/restrain.h"
 #include "task/task.h"
@@ -166,6 +167,7 @@ static void forget_all(bool quiet)
         ptl_regions_forked();
         close_descriptors(&task->space, quiet);
         ptl_handoff_forked(&task->space);
+        ptl_ways_forked(&task->space);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
         task->served = (struct ptl_served){0};
@@ -215,6 +217,7 @@ static int start_locked(struct ptl_task *task)
         task->space.opened = on_opened;
         task->space.published = ptl_names_has_port;
         task->space.seek = on_seek;
+        task->space.ways.send = ptl_resend;
         task->space.me = &task->identity;
         task->space.dying = ptl_names_port_dies;
         task->space.let_go = ptl_restrain_end;

@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/futex.h"
 #include "base/trace.h"
+#include "port/reroute.h"
 #include "task/left.h"
 #include "task/relink.h"
 #include "task/seek.h"
@@ -200,7 +201,7 @@ static struct ptl_bell_words *bell_of(struct ptl_peer *peer)
 static void arm(struct ptl_wait_state *w, struct ptl_peer *peer)
 {
         ptl_bell_arm(bell_of(peer), &peer->link.sleeper);
-        if (w->waits_room || ptl_control_is_pending(peer) || peer->space->lefts)
+        if (w->waits_room || ptl_control_is_pending(peer) || peer->space->lefts || peer->space->ways.count)
                 ptl_bell_want(bell_of(peer), &peer->link.sleeper);
 }
 
@@ -452,6 +453,8 @@ static void collect(struct ptl_task *task, int timeout_ms)
                 end_stalls(task);
         if (PTL_UNLIKELY(task->space.handoffs))
                 ptl_seek_step(task);
+        if (PTL_UNLIKELY(task->space.ways.count))
+                ptl_ways_step(&task->space);
 }
 
 /* --- one turn of the leader --- */
@@ -664,7 +667,7 @@ static void barrier_others(void)
 static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
 {
         struct ptl_wait_state *w = &task->wait;
-        bool room = w->waits_room || task->space.lefts, pending = task->space.pending;
+        bool room = w->waits_room || task->space.lefts || task->space.ways.count, pending = task->space.pending;
 
         for (uint32_t i = 0; i < w->hot; i++)
                 arm(w, w->hot_peers[i]);
@@ -677,6 +680,8 @@ static bool arm_and_look(struct ptl_task *task, struct ptl_waiter *waiter)
         flush_pending(task);
         if (PTL_UNLIKELY(task->space.lefts != NULL))
                 ptl_left_check(task);
+        if (PTL_UNLIKELY(task->space.ways.count))
+                ptl_ways_step(&task->space);
         for (uint32_t i = 0; i < w->hot; i++)
                 if (is_ready(w->hot_peers[i]))
                         return false;
@@ -745,7 +750,7 @@ struct ptl_peer *ptl_wait_frame(struct ptl_task *task, ptl_time deadline)
         struct ptl_peer *peer = w->how == PTL_WAIT_BLOCK ? NULL : ptl_wait_poll(w, deadline);
 
         /* Who spins never sleeps; what was polled for in vain is told to adapt(): the long way does both. */
-        if (peer || w->polled || ptl_wait_spins(w) || task->space.pending || task->space.lefts)
+        if (peer || w->polled || ptl_wait_spins(w) || task->space.pending || task->space.lefts || task->space.ways.count)
                 return peer;
         return sleep_for_frame(task, deadline);
 }

@@ -208,6 +208,8 @@ ptl_time ptl_after_ms(int64_t ms) { return PTL_FOREVER; }
 ptl_time ptl_server_due(const struct ptl_task *task) { return PTL_FOREVER; }
 void ptl_seek_step(struct ptl_task *task);
 void ptl_seek_step(struct ptl_task *task) { (void)task; } /* nothing of a third task's */
+void ptl_ways_step(struct ptl_space *space);
+void ptl_ways_step(struct ptl_space *space) { (void)space; } /* no port moves */
 void ptl_seek_drained(struct ptl_task *task, const struct ptl_peer *drained);
 void ptl_seek_drained(struct ptl_task *task, const struct ptl_peer *drained) { (void)task, (void)drained; }
 ptl_time ptl_seek_due(const struct ptl_task *task);

@@ -74,12 +74,34 @@ static uint32_t index_of(ptl_port p)
         return ptl_right_index(ptl_space_entry(&ptl_the_task.space, p)->remote);
 }
 
-/* The right to "one" is given back, and its index is that of the right to "two". */
-static ptl_port go_on_to_two(ptl_port one)
+/* What the owner has said by now is read. */
+static void look(void)
+{
+        ptl_port p = new_port();
+
+        for (int i = 0; i < 3; i++)
+                OUTCOME(ptl_receive(p, &(struct ptl_message){.size = 0}, ptl_after_ms(5)),
+                        PTL_E_TIMEOUT);
+        OK(ptl_port_free(p));
+}
+
+/* The owner has read the claim, and answered. */
+static void confirmed(struct peer *owner)
+{
+        while (ptl_the_task.space.ways.count) {
+                order(owner, "empty 1", "done");
+                look();
+        }
+}
+
+/* The right to "one", which is confirmed, is given back, and its index is that of the right to "two". (What was sent
+ * through one that is not keeps it until then.) */
+static ptl_port go_on_to_two(struct peer *owner, ptl_port one)
 {
         uint32_t index = index_of(one);
         ptl_port two;
 
+        confirmed(owner);
         OK(ptl_right_release(one));
         two = look_up("two");
         CHECK_EQ(index_of(two), index);
@@ -96,25 +118,17 @@ static int send_all_that_fits(ptl_port p, const char *text)
         return n;
 }
 
-/* What the owner has said by now is read. */
-static void look(void)
-{
-        ptl_port p = new_port();
-
-        for (int i = 0; i < 3; i++)
-                OUTCOME(ptl_receive(p, &(struct ptl_message){.size = 0}, ptl_after_ms(5)),
-                        PTL_E_TIMEOUT);
-        OK(ptl_port_free(p));
-}
-
 API_TEST(frames_under_way_to_a_right_given_back_do_not_come_through_the_next_one)
 {
         struct peer peer = start_owner();
         ptl_port one = look_up("one"), two;
 
+        put(one, "first,");
+        order(&peer, "take 0 1", "first,");
+        confirmed(&peer);
         for (int i = 0; i < 3; i++)
                 put(one, "old,");
-        two = go_on_to_two(one);
+        two = go_on_to_two(&peer, one);
         put(two, "new,");
         put(two, "new,");
         order(&peer, "take 0 3", "old,old,old,");
@@ -132,7 +146,7 @@ API_TEST(what_was_taken_through_a_right_given_back_is_no_room_for_the_next_one)
         for (int i = 0; i < 3; i++)
                 put(one, "old,");
         order(&peer, "take 0 3", "old,old,old,");
-        two = go_on_to_two(one);
+        two = go_on_to_two(&peer, one);
         CHECK_EQ(send_all_that_fits(two, "new,"), LIMIT);
         order(&peer, "take 1 4", "new,new,new,new,");
         put(two, "more,"); /* its own count is believed */
@@ -147,8 +161,7 @@ API_TEST(what_is_taken_late_through_a_right_given_back_is_no_room_for_the_next_o
 
         for (int i = 0; i < 3; i++)
                 put(one, "old,");
-        order(&peer, "empty 1", "done"); /* they lie in the queue of "one" now */
-        two = go_on_to_two(one);
+        two = go_on_to_two(&peer, one);
         put(two, "new,");
         order(&peer, "take 0 3", "old,old,old,");
         look();
@@ -164,7 +177,7 @@ API_TEST(the_window_of_a_right_given_back_is_not_the_next_ones)
 
         put(one, "old,");
         order(&peer, "take 0 1", "old,");
-        two = go_on_to_two(one);
+        two = go_on_to_two(&peer, one);
         order(&peer, "limit 0 1000", "done");
         look();
         CHECK_EQ(send_all_that_fits(two, "new,"), LIMIT);
