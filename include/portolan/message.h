@@ -40,7 +40,32 @@ enum ptl_disposition {
         PTL_MAKE_SEND = 3,      /* a new send right to a port the sender receives from */
         PTL_MAKE_SEND_ONCE = 4, /* a new send-once right to a port the sender receives from */
         PTL_MOVE_SEND_ONCE = 5, /* a send-once right, consumed on success */
+        PTL_MOVE_RECEIVE = 6,   /* the receive right itself, consumed on success: below */
 };
+
+/*
+ * A receive right in a message (PTL_MOVE_RECEIVE): the port moves, with what is in its queue, to the task that
+ * receives the message. Who sends to it sees nothing of that: rights to it stay as they are, nothing is lost, nothing
+ * comes twice, and what goes through one right stays in order.
+ *
+ * Consumed on success: the receive right. Threads that wait for the port get what ptl_port_free() gives them, it leaves
+ * its set, and its no-senders request is told PTL_NOTIFY_SEND_ONCE; a port-destroyed request stays with it. Send rights
+ * under the same name stay, to where the port is then. What was received before stays the sender's: bytes, rights,
+ * reply rights. The sequence number and the make-send count begin anew.
+ *
+ * The receiver finds an item with PTL_RIGHT_RECEIVE under a name of its own: the one that it has for a send right to
+ * the port, else a new one; in the same task the name it had. The port is in no set; its limits are as they were.
+ * Until the message is received the port queues what is sent to it. If the message is destroyed, so is the port.
+ *
+ * Other items of the message may be rights to the port (PTL_MAKE_SEND and the like): they lead to it where it is then.
+ * The message's reply and notify may not be the port: PTL_E_RIGHT. A port that is sent to itself, or into a ring of ports each of which waits in the next one's queue, could never be received: it is destroyed, with
+ * all of the ring, and the send succeeds (Mach, M-46).
+ *
+ * Another task: the send is over when the port is the other's. It waits, as for a full queue, for the link with that
+ * task, for room there for all that is in the queue, and for a link with each task that holds a right to the port;
+ * PTL_NOW: PTL_E_FULL, if it cannot be at once. Nothing is consumed then. Cost: a store for each holder, and a copy of
+ * each queued message.
+ */
 
 struct ptl_right_item {
         ptl_port port;        /* to send: the sender's name. Received: the receiver's, its to release */

@@ -5,7 +5,7 @@
  * A control frame states the condition of one table entry. What cannot be written now stays a mark in
  * that entry, so there is no queue that a peer who reads nothing could make grow.
  */
-#include "port/handoff.h"
+#include "port/moving.h"
 #include "port/regions.h"
 #include "port/reroute.h"
 #include <string.h>
@@ -18,6 +18,16 @@ void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned 
         }
         entry->flags |= (uint8_t)flag;
         ptl_control_set_pending(peer, true);
+}
+
+void ptl_control_forget(struct ptl_peer *peer, struct ptl_entry *entry)
+{
+        uint32_t *at = &peer->pending_entries;
+
+        while (*at != ptl_entry_index(entry))
+                at = &((struct ptl_entry *)ptl_table_at(&peer->space->entries, *at))->pending_next;
+        *at = entry->pending_next;
+        entry->flags &= (uint8_t)~PTL_ENTRY_CLAIM;
 }
 
 /* An entry without a name carries the RELEASE until it is written. */
@@ -114,6 +124,9 @@ static int write_window(struct ptl_link *link, struct ptl_grant *g, enum ptl_fra
         if (g->receiver) {
                 body.limit_messages = g->receiver->limit_messages;
                 body.limit_units = g->receiver->limit_units;
+        } else if (g->kind == PTL_GRANT_MOVED) { /* as it was when the port was here */
+                body.limit_messages = g->limit_messages;
+                body.limit_units = g->limit_units;
         }
         r = ptl_control_write(link, kind, &head, &body, sizeof body);
         if (!r && head.token)
@@ -127,7 +140,7 @@ static int write_grant(struct ptl_link *link, struct ptl_grant *g)
 
         /* Given back meanwhile, or not judged: nobody to tell. Who has used a send-once right right behind its claim waits
          * for the answer still (port/reroute.h). */
-        if (g->kind == PTL_GRANT_PARKED ||
+        if (g->kind == PTL_GRANT_PARKED || ptl_receiver_waits(g->receiver) ||
             (g->references == 0 && !(g->kind == PTL_GRANT_ONCE && g->marks & PTL_MARK_CONFIRM)))
                 return 0;
         if (g->marks & PTL_MARK_DEAD) {
@@ -212,6 +225,8 @@ void ptl_control_flush(struct ptl_peer *peer)
                 r = flush_retired(peer);
         if (!r && peer->handoff)
                 r = ptl_handoff_flush(peer);
+        if (!r && peer->moving)
+                r = ptl_moving_flush(peer);
         if (!r)
                 r = flush_limit(peer);
         if (!r)

@@ -3,6 +3,7 @@
 #include "port/deliver.h"
 #include "link/trace_frame.h"
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "port/plain.h"
 #include "port/regions.h"
 #include "port/reroute.h"
@@ -131,25 +132,28 @@ static int carry_regions(struct ptl_queued *q, const struct ptl_rich *rich)
         return 0;
 }
 
+static int bytes_are_region(struct ptl_queued *q, const struct arrival *a, bool in_place)
+{
+        int r;
+
+        if (!q->regions[a->region].region)
+                return PTL_E_LOST;
+        r = own_bytes(q, (uint32_t)a->region, in_place);
+        if (r)
+                return r;
+        q->bytes = PTL_BYTES_REGION;
+        q->slot = (uint32_t)a->region;
+        q->data = q->regions[a->region].region->data;
+        return 0;
+}
+
 static int take_rich(struct ptl_queued *q, const struct arrival *a, bool in_place)
 {
         int r = carry_rights(q, a->rich);
 
         if (!r)
                 r = carry_regions(q, a->rich);
-        if (!r && a->region >= 0) {
-                struct ptl_region *region = q->regions[a->region].region;
-
-                if (!region)
-                        return PTL_E_LOST;
-                r = own_bytes(q, (uint32_t)a->region, in_place);
-                if (r)
-                        return r;
-                q->bytes = PTL_BYTES_REGION;
-                q->slot = (uint32_t)a->region;
-                q->data = q->regions[a->region].region->data;
-        }
-        return r;
+        return !r && a->region >= 0 ? bytes_are_region(q, a, in_place) : r;
 }
 
 /* 0; PTL_E_QUOTA: it is queued, and its sender has reached a limit with it. */
@@ -199,7 +203,9 @@ static void account_lost(struct ptl_peer *peer, uint32_t right, struct ptl_grant
 {
         if (!g->receiver)
                 return;
-        if (g->kind == PTL_GRANT_SEND)
+        if (g->kind == PTL_GRANT_SEND && PTL_UNLIKELY(ptl_taken_is_marked(&peer->link, right)))
+                ptl_stub_took(peer, right, units);
+        else if (g->kind == PTL_GRANT_SEND)
                 ptl_grant_took(peer, right, g, 1, units);
         else
                 ptl_notify(peer->space, g->receiver->name, PTL_NOTIFY_SEND_ONCE, 0, NULL);
@@ -207,6 +213,104 @@ static void account_lost(struct ptl_peer *peer, uint32_t right, struct ptl_grant
 
 /* The right of before? It leads to a port then. */
 static bool is_still(const struct ptl_grant *g, uint32_t serial) { return g->receiver && g->serial == serial; }
+
+/* What a message holds that came behind its port (V7): no right of it is entered, its regions keep their numbers. */
+static int leave_rights(struct ptl_queued *q, const struct ptl_rich *rich)
+{
+        if (rich->n_rights && !(q->carried = calloc(rich->n_rights, sizeof *q->carried)))
+                return -ENOMEM;
+        for (uint32_t i = 0; i < rich->n_rights; i++)
+                q->carried[i].what = PTL_CARRY_DEAD;
+        q->n_rights = (uint8_t)rich->n_rights;
+        return carry_regions(q, rich);
+}
+
+static int message_behind(struct ptl_peer *peer, struct arrival *a, struct ptl_grant *g)
+{
+        struct ptl_queued *q = queued_for(peer, a, false);
+        int r = 0;
+
+        if (!q) {
+                dismiss(peer, a);
+                return 0;
+        }
+        q->kind = a->frame->head.aux;
+        q->units = ptl_units(a->size);
+        if (a->rich)
+                r = leave_rights(q, a->rich);
+        if (!r && a->region >= 0)
+                r = bytes_are_region(q, a, false);
+        if (!r)
+                return ptl_stub_keep(peer, g, q) ? lie(peer) : 0;
+        ptl_queued_free(peer->space, q);
+        return r == PTL_E_MALFORMED ? lie(peer) : 0;
+}
+
+/* Its bytes lie in a region, maybe with those of others: they are copied out of that, behind the message's own regions,
+ * since descriptors are named in order. */
+static struct ptl_queued *packed_for(struct ptl_peer *peer, const struct arrival *a)
+{
+        struct ptl_queued *q = ptl_queued_new(peer->space, a->size);
+
+        if (!q)
+                return NULL;
+        q->peer = ptl_peer_ref(peer);
+        q->size = a->size;
+        return q;
+}
+
+static int unpack(struct ptl_queued *q, const struct ptl_frame_region *last, uint32_t offset)
+{
+        struct ptl_region *region;
+        int r = ptl_region_import(q->peer, last, &region);
+
+        if (r)
+                return r;
+        memcpy(q->data, (const char *)region->data + offset, q->size);
+        ptl_region_unref(q->peer->space, region);
+        return 0;
+}
+
+/* A message that comes along with its port, or behind it for the dead. */
+static int message_staged(struct ptl_peer *peer, struct arrival *a)
+{
+        bool packed = a->region >= 0;
+        struct ptl_queued *q = packed ? packed_for(peer, a) : queued_for(peer, a, false);
+        int r = 0;
+
+        if (!q) {
+                dismiss(peer, a);
+                return ptl_settle_message(peer, NULL) ? lie(peer) : 0;
+        }
+        q->kind = a->frame->head.aux;
+        q->units = ptl_units(a->size);
+        a->region = -1;
+        if (packed)
+                a->rich->n_regions--;
+        if (a->rich)
+                r = take_rich(q, a, false);
+        if (!r && packed)
+                r = unpack(q, &a->rich->regions[a->rich->n_regions], a->rich->block.offset);
+        if (!r)
+                return ptl_settle_message(peer, q) ? lie(peer) : 0;
+        ptl_queued_free(peer->space, q);
+        if (r == PTL_E_MALFORMED)
+                return lie(peer);
+        return ptl_settle_message(peer, NULL) ? lie(peer) : 0;
+}
+
+/* Through no right of the port's, as far as its task can tell: it has moved, or is about to come. */
+static int message_moving(struct ptl_peer *peer, struct arrival *a, struct ptl_grant *g)
+{
+        const struct ptl_frame_head *head = &a->frame->head;
+
+        if (g && !(head->aux & PTL_KIND_LIBRARY))
+                return message_behind(peer, a, g);
+        if (!head->right && !head->token && ptl_settle_awaits(peer))
+                return message_staged(peer, a);
+        dismiss(peer, a);
+        return lie(peer);
+}
 
 static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *want)
 {
@@ -218,7 +322,9 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
         uint32_t serial;
         int r = 0;
 
-        if (PTL_UNLIKELY(!g || (g->receiver && !ptl_grant_may_arrive(peer, head->right, g)) ||
+        if (PTL_UNLIKELY(!g || g->kind == PTL_GRANT_MOVED))
+                return message_moving(peer, a, g);
+        if (PTL_UNLIKELY((g->receiver && !ptl_grant_may_arrive(peer, head->right, g)) ||
                          ptl_message_is_odd(head->aux, head->token))) {
                 dismiss(peer, a);
                 return lie(peer);
@@ -238,6 +344,8 @@ static int message(struct ptl_peer *peer, struct arrival *a, struct ptl_want *wa
                         r = take_rich(q, a, in_place);
                         if (PTL_UNLIKELY(!r && !is_still(g, serial))) /* it has carried that right itself */
                                 r = PTL_E_DEAD;
+                        if (PTL_UNLIKELY(q->n_rights) && !r && !ptl_receiver_came(peer->space, q, g->receiver))
+                                r = PTL_E_LOST; /* nobody could ever take it (Mach's rule, M-46) */
                 }
                 if (PTL_UNLIKELY(r)) {
                         ptl_queued_free(peer->space, q);
@@ -288,8 +396,8 @@ static int message_rich(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_w
         if (rich.where == PTL_WHERE_BLOCK && find_block(peer, &rich.block, &a))
                 return lie(peer);
         if (rich.where == PTL_WHERE_REGION) {
-                if (rich.block.slot != rich.n_regions - 1) /* the bytes' region comes last */
-                        return lie(peer);
+                if (rich.block.slot != rich.n_regions - 1 || (rich.block.offset && f->head.right))
+                        return lie(peer); /* the bytes' region comes last, and is its own unless it is staged */
                 a.region = (int)rich.block.slot;
                 a.size = rich.block.size;
         }
@@ -471,6 +579,9 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         case PTL_FRAME_MOVED:
         case PTL_FRAME_STAYS:
                 return reroute(peer, f);
+        case PTL_FRAME_PASS:
+        case PTL_FRAME_FORGET:
+                break;
         case PTL_FRAME_MOVE:
         case PTL_FRAME_HOLDER:
         case PTL_FRAME_COUNT:
@@ -479,10 +590,9 @@ static int frame(struct ptl_peer *peer, struct ptl_frame *f, struct ptl_want *wa
         case PTL_FRAME_ABANDON:
         case PTL_FRAME_BEHIND:
         case PTL_FRAME_DONE:
-        case PTL_FRAME_PASS:
+                return ptl_settle_frame(peer, f) ? lie(peer) : 0;
         case PTL_FRAME_CLAIM_MOVED:
-        case PTL_FRAME_FORGET:
-                break;
+                return ptl_settle_claim(peer, f) ? lie(peer) : 0;
         case PTL_FRAME_INLINE:
         case PTL_FRAME_NONE:
         case PTL_FRAME_PAD:

@@ -9,6 +9,7 @@
 #include "port/peer.h"
 #include "port/grant_inline.h"
 #include "port/receiver.h"
+#include "port/moving.h"
 #include "port/senders.h"
 
 /* The words that say how much was taken are reserved a page at a time. */
@@ -253,7 +254,21 @@ uint32_t ptl_grant_same(const struct ptl_grant *grant)
         return merged;
 }
 
+bool ptl_grant_reserve_word(const struct ptl_grant *g)
+{
+        uint32_t index = ptl_grant_index(g);
+
+        return reserve_taken(ptl_grant_peer(g), ptl_right_index(index), ptl_right_is_claimed(index));
+}
+
 void ptl_grant_abandon(struct ptl_grant *g) { ptl_grant_detach(ptl_grant_peer(g)->space, g); }
+
+int ptl_grant_claim_dead(struct ptl_peer *peer, uint32_t right)
+{
+        struct ptl_grant *g;
+
+        return claim(peer, right, NULL, PTL_GRANT_SEND, &g);
+}
 
 /* What is queued still is no window's any more: from now on the peer has it in all. Another serial, so that
  * it is known for that when it is taken. */
@@ -265,7 +280,8 @@ static void leave_orphans(struct ptl_grant *g)
 
         if (g->kind != PTL_GRANT_SEND || !g->receiver)
                 return;
-        taken = ptl_taken_load(&peer->link, ptl_grant_index(g));
+        taken = ptl_taken_is_marked(&peer->link, ptl_grant_index(g)) ? ptl_stub_taken(peer, ptl_grant_right(g))
+                                                                     : ptl_taken_load(&peer->link, ptl_grant_index(g));
         cost = ptl_orphan_cost(g->arrived - taken.messages, ptl_units_queued(g, taken));
         peer->orphans += cost;
         ptl_quota_charge(peer, PTL_QUOTA_ORPHANS, cost * 64);
@@ -294,6 +310,8 @@ void ptl_grant_release(struct ptl_grant *g, uint32_t count)
                 return;
         }
         g->marks &= (uint8_t)~PTL_MARK_MERGED;
+        if (PTL_UNLIKELY(g->kind == PTL_GRANT_MOVED))
+                ptl_stub_released(ptl_grant_peer(g), g);
         leave_orphans(g);
         ptl_grant_free(g);
         if (r && was_send)

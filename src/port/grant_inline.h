@@ -21,6 +21,12 @@ static inline _Atomic uint64_t *ptl_taken_word(const struct ptl_link *link, uint
         return ptl_outbox_taken(&link->mine, false) + (right & (PTL_RIGHT_CLAIMED | PTL_RIGHT_INDEX_MAX));
 }
 
+/* Its port is about to move: what was taken is kept elsewhere (port/moving.h). */
+static inline bool ptl_taken_is_marked(const struct ptl_link *link, uint32_t right)
+{
+        return ptl_load_relaxed(ptl_taken_word(link, right)) & PTL_WORD_MOVES; /* relaxed: we alone store it */
+}
+
 /* These two are all that reads and writes the word of a right whose port stays: it is OPEN. Of a send-once right there
  * is none. */
 static inline struct ptl_taken ptl_taken_load(const struct ptl_link *link, uint32_t right)

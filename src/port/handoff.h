@@ -67,6 +67,7 @@ struct ptl_ticket {
         struct ptl_task_id grantee;
         struct ptl_receiver *receiver; /* NULL: the port is dead */
         struct ptl_ticket *next, **previous; /* of the receiver's tickets */
+        struct ptl_stub *stub; /* the port has moved on (port/moving.h) */
 };
 
 /* A task that has given rights to our ports on, over one link. */
@@ -182,6 +183,15 @@ void ptl_tickets_look_again(struct ptl_space *space, struct ptl_task_id granter)
 
 /* The port dies: who asks for one of these is told then. */
 void ptl_tickets_port_died(struct ptl_receiver *receiver);
+
+/* Who gave it. */
+struct ptl_task_id ptl_ticket_granter(const struct ptl_space *space, const struct ptl_ticket *ticket);
+
+/* The port has moved on: its tickets are known to the new receiver, each by its stub. */
+void ptl_tickets_moved(struct ptl_receiver *receiver);
+
+/* Is the end of this link that of its task, as far as we are concerned, and no end of a link that never was one? */
+bool ptl_is_end_of_task(const struct ptl_peer *peer);
 
 /* This task leaves: all its links are gone. */
 void ptl_tickets_drop(struct ptl_space *space);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port/mailed.c - a receive right in a message of this task to itself (port-destroyed)
+ * port/mailed.c - a receive right in a message that this task has: sent to a port of its own, or to who asked
+ * for it when it was given up (port-destroyed)
  *
  * The port lives on: its queue stands, messages arrive, rights to it stay as they are. Its entry is
  * kept for it, so that it has the same name when it is received; until then the name is refused, or
@@ -10,12 +11,19 @@
 #include "port/request.h"
 #include "port/senders.h"
 
+/* The way from a port through the messages that hold receive rights ends at one that is received (C6): it is as
+ * long as there are ports one inside the other. */
 static bool is_circular(const struct ptl_receiver *r, const struct ptl_receiver *to)
 {
         for (; to; to = to->more ? to->more->mailed_to : NULL)
                 if (to == r)
                         return true;
         return false;
+}
+
+bool ptl_receiver_is_in_itself(const struct ptl_receiver *r)
+{
+        return r->more && is_circular(r, r->more->mailed_to);
 }
 
 /* The notification with room for the right; NULL: no memory. */
@@ -50,6 +58,14 @@ static void start_anew(struct ptl_space *space, struct ptl_receiver *r)
         space->ready(space, r); /* whoever waits for it here waits in vain */
 }
 
+void ptl_receiver_enclose(struct ptl_space *space, struct ptl_receiver *r, struct ptl_receiver *to)
+{
+        if (ptl_receiver_set(r))
+                ptl_set_leave(r);
+        r->more->mailed_to = to;
+        start_anew(space, r);
+}
+
 bool ptl_receiver_mail(struct ptl_space *space, struct ptl_receiver *r)
 {
         ptl_port request = r->more ? r->more->port_destroyed : PTL_NULL;
@@ -58,12 +74,9 @@ bool ptl_receiver_mail(struct ptl_space *space, struct ptl_receiver *r)
 
         if (!q)
                 return false;
-        if (ptl_receiver_set(r))
-                ptl_set_leave(r);
         r->more->port_destroyed = PTL_NULL;
-        r->more->mailed_to = to;
         ptl_receiver_entry(space, to)->onces--;
-        start_anew(space, r);
+        ptl_receiver_enclose(space, r, to);
         ptl_receiver_put(space, to, q);
         return true;
 }
@@ -79,6 +92,18 @@ ptl_port ptl_receiver_arrive(struct ptl_space *space, ptl_port name)
         e->rights |= PTL_RIGHT_RECEIVE;
         r->more->mailed_to = NULL;
         return name;
+}
+
+bool ptl_receiver_came(struct ptl_space *space, const struct ptl_queued *q, struct ptl_receiver *to)
+{
+        for (unsigned i = 0; i < q->n_rights; i++) {
+                struct ptl_receiver *r =
+                        q->carried[i].what == PTL_CARRY_RECEIVE ? ptl_receiver_anywhere(space, q->carried[i].right) : NULL;
+
+                if (r)
+                        r->more->mailed_to = to;
+        }
+        return !ptl_receiver_is_in_itself(to);
 }
 
 /* One inside another's queue inside another's ...: in a loop, so that no depth of them takes the

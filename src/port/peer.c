@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/peer.c - life of a linked task (peer.h) */
-#include "port/handoff.h"
+#include "port/moving.h"
 #include "port/regions.h"
 #include "port/reroute.h"
 
@@ -34,6 +34,7 @@ void ptl_peer_free(struct ptl_peer *peer)
 {
         ptl_regions_drop(peer);
         ptl_handoff_free(peer);
+        ptl_moving_free(peer);
         ptl_quota_close(peer);
         ptl_link_fini(&peer->link);
         ptl_grants_fini(peer);
@@ -99,6 +100,7 @@ void ptl_peer_died(struct ptl_peer *peer)
         ptl_link_kill(&peer->link);
         drop_pending(peer);
         ptl_ways_peer_died(peer);
+        ptl_moving_peer_died(peer);
         if (peer->space->handoffs)
                 ptl_handoff_peer_died(peer);
         ptl_grant_drop_spare(peer);

@@ -18,6 +18,7 @@ enum ptl_grant_kind {
         PTL_GRANT_SEND,
         PTL_GRANT_ONCE,
         PTL_GRANT_PARKED, /* claimed, and the grant was not read yet (port/handoff.h) */
+        PTL_GRANT_MOVED,  /* its port is another task's (port/moving.h) */
 };
 
 /* What is still to be written to the peer about a grant. */
@@ -82,6 +83,7 @@ struct ptl_given_back {
 };
 
 struct ptl_handoff;
+struct ptl_moving;
 struct ptl_region;
 
 /* A link that ended before the peer had answered on it (task/relink.h). */
@@ -127,6 +129,7 @@ struct ptl_peer {
         ptl_time stalled_until; /* what its socket holds could not be taken in; 0: nothing keeps us */
         struct ptl_relink relink;
         struct ptl_handoff *handoff; /* of rights of third tasks; NULL: there never were any */
+        struct ptl_moving *moving;   /* of receive rights that moved; NULL: there never were any */
         bool known_dead; /* the server says so */
         /* limits (port/quota.h); each is the number of one, 0 for none */
         struct ptl_account *account;
@@ -200,6 +203,12 @@ static inline struct ptl_grant *ptl_grant_find(struct ptl_peer *peer, uint32_t r
 /* The peer claims @right, an index and a generation, with a ticket for @receiver (NULL: refused or dead). */
 PTL_MUST_CHECK int ptl_grant_claim(struct ptl_peer *peer, uint32_t right,
                                    struct ptl_receiver *receiver);
+
+/* The peer claims what is dead, or was not given to it. */
+PTL_MUST_CHECK int ptl_grant_claim_dead(struct ptl_peer *peer, uint32_t right);
+
+/* The page of its word is reserved; a send-once right may have none yet. */
+bool ptl_grant_reserve_word(const struct ptl_grant *grant);
 
 /* The port, or the call it was for, is given up; what still arrives is destroyed. The index stays taken
  * until the holder uses the right or gives it back. */
@@ -284,6 +293,9 @@ struct ptl_entry *ptl_held_entry(struct ptl_peer *peer, uint32_t right);
 
 /* The entry has something to write: a CLAIM or a RELEASE. */
 void ptl_control_entry(struct ptl_peer *peer, struct ptl_entry *entry, unsigned flag);
+
+/* Its CLAIM is not written any more. */
+void ptl_control_forget(struct ptl_peer *peer, struct ptl_entry *entry);
 
 /* Writes a control frame; PTL_E_FULL. The link's lock is held. */
 PTL_MUST_CHECK int ptl_control_write(struct ptl_link *link, enum ptl_frame_kind kind,

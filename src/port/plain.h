@@ -7,7 +7,7 @@
  * space's lock is held, and the caller is the leader or nobody leads.
  */
 #pragma once
-#include "port/receiver.h"
+#include "port/moving.h"
 #include <string.h>
 
 /* A message within its window? A reply right has none. One more than the window may come, the message that
@@ -20,7 +20,8 @@ static inline bool ptl_grant_may_arrive(const struct ptl_peer *peer, uint32_t ri
 
         if (g->kind == PTL_GRANT_ONCE)
                 return true;
-        taken = ptl_taken_load(&peer->link, right);
+        taken = PTL_UNLIKELY(ptl_taken_is_marked(&peer->link, right)) ? ptl_stub_taken(peer, right)
+                                                                      : ptl_taken_load(&peer->link, right);
         queued = g->arrived - taken.messages;
         return queued <= g->limit_messages && (queued < 2 || ptl_units_queued(g, taken) <= g->limit_units);
 }

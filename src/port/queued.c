@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/queued.c - messages between arrival and release (receiver.h) */
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "port/regions.h"
 #include "port/senders.h"
 #include <string.h>
@@ -144,12 +145,16 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
         case PTL_CARRY_ONCE:
                 return hide(peer->space, ptl_held_once(peer, c->right), true);
         case PTL_CARRY_BACK_SEND:
+                if (g && PTL_UNLIKELY(g->kind == PTL_GRANT_MOVED))
+                        return ptl_stub_home(peer, g, false);
                 if (g && g->receiver && g->kind == PTL_GRANT_SEND) {
                         f = (struct ptl_frame_right){.what = PTL_CARRY_OWN, .right = g->receiver->name};
                         ptl_senders_add(peer->space, g->receiver);
                 }
                 return f;
         case PTL_CARRY_BACK_ONCE:
+                if (g && PTL_UNLIKELY(g->kind == PTL_GRANT_MOVED))
+                        return ptl_stub_home(peer, g, true);
                 if (!g || g->kind != PTL_GRANT_ONCE)
                         return f;
                 if (g->receiver) {
@@ -158,6 +163,10 @@ struct ptl_frame_right ptl_carried_arrive(struct ptl_peer *peer, const struct pt
                         ptl_receiver_entry(peer->space, g->receiver)->onces++;
                 }
                 ptl_grant_free(g);
+                return f;
+        case PTL_CARRY_COMMITTED:
+                f.right = ptl_settle_name(peer, c->right);
+                f.what = f.right ? PTL_CARRY_RECEIVE : PTL_CARRY_DEAD;
                 return f;
         default:
                 return f;
@@ -268,6 +277,10 @@ static ptl_port enter_reply(struct ptl_space *space, struct ptl_queued *q)
 {
         struct ptl_entry *e;
 
+        if (PTL_UNLIKELY(q->reply_carried)) {
+                q->reply_carried = false;
+                return enter_right(space, &q->carried[--q->n_rights]);
+        }
         if (!q->reply)
                 return PTL_NULL;
         if (!q->peer) {
@@ -301,6 +314,10 @@ void ptl_queued_free(struct ptl_space *space, struct ptl_queued *q)
         carried_free(q);
         if (q->regions)
                 free(q->regions);
+        if (PTL_UNLIKELY(q->attested != NULL)) {
+                free(q->attested);
+                q->attested = NULL; /* of a free cell it always is: ptl_queued_opened() */
+        }
         if (q->peer)
                 ptl_peer_unref(q->peer);
         cell_free(space, q);
@@ -330,7 +347,7 @@ void ptl_queued_open(struct ptl_space *space, struct ptl_queued *q, ptl_port por
                 .reply = enter_reply(space, q),
                 .kind = q->kind,
                 .in_place = q->bytes == PTL_BYTES_BLOCK || q->bytes == PTL_BYTES_HOLD || q->in_place,
-                .sender = q->peer ? &q->peer->link.identity : NULL,
+                .sender = q->attested ? q->attested : q->peer ? &q->peer->link.identity : NULL,
                 .opaque = {q},
         };
         if (PTL_UNLIKELY(q->n_rights)) {

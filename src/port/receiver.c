@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* port/receiver.c - see receiver.h: queues and sets */
 #include "port/receiver.h"
-#include "port/handoff.h"
+#include "port/moving.h"
 #include "port/request.h"
 #include "port/senders.h"
 #include <string.h>
@@ -144,6 +144,31 @@ static void empty_queue(struct ptl_space *space, struct ptl_receiver *r)
         }
 }
 
+struct ptl_queued *ptl_receiver_unqueue_still(struct ptl_receiver *r)
+{
+        struct ptl_queued *q = r->head;
+
+        if (!q)
+                return NULL;
+        r->head = q->next;
+        if (!r->head)
+                r->tail = &r->head;
+        r->queued--;
+        return q;
+}
+
+struct ptl_queued *ptl_receiver_unqueue(struct ptl_space *space, struct ptl_receiver *r)
+{
+        struct ptl_queued *q = ptl_receiver_unqueue_still(r);
+
+        if (!q)
+                return NULL;
+        if (q->grant)
+                (void)grant_of(q);
+        ptl_quota_dequeue(space, q);
+        return q;
+}
+
 /* Every holder is told; their indices stay taken until they give them back. */
 static void kill_grants(struct ptl_space *space, struct ptl_receiver *r)
 {
@@ -209,8 +234,26 @@ void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *r)
                 kill_onces(space, r->name);
                 ptl_requests_forget(space, r->name);
         }
+        if (r->more && r->more->settling)
+                ptl_settle_receiver_died(space, r);
         space->internal -= r->internal;
         space->ready(space, r);
+        more_free(r->more);
+        memory_give(space, r);
+}
+
+void ptl_receiver_depart(struct ptl_space *space, struct ptl_receiver *r)
+{
+        struct ptl_entry *e = ptl_receiver_entry(space, r);
+
+        if (ptl_receiver_set(r))
+                ptl_set_leave(r);
+        end_requests(space, r);
+        e->rights &= (uint8_t)~PTL_RIGHT_RECEIVE;
+        e->flags &= (uint8_t)~PTL_ENTRY_MAILED;
+        if (r->more && r->more->settling)
+                ptl_settle_receiver_died(space, r);
+        space->ready(space, r); /* who waits for it waits in vain */
         more_free(r->more);
         memory_give(space, r);
 }
@@ -283,7 +326,9 @@ struct ptl_queued *ptl_receiver_take(struct ptl_space *space, struct ptl_receive
                 if (g)
                         ptl_grant_took(q->peer, q->grant, g, 1, q->units);
         }
-        if (q->grant || q->local_counted)
+        if (PTL_UNLIKELY(q->settler))
+                ptl_settle_taken(r, q);
+        if (q->grant || q->local_counted || q->settler)
                 ptl_senders_check(space, r); /* this message may have held the last one */
         return q;
 }

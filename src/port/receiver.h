@@ -24,6 +24,7 @@ enum {
         PTL_CARRY_OWN_ONCE,  /* a send-once right to a port of ours, by the port's name */
         PTL_CARRY_HELD,      /* a right to another task's port, by name, counted in `transit` */
         PTL_CARRY_RECEIVE,   /* the receive right of a port of ours, by the port's name (port/mailed.c) */
+        /* PTL_CARRY_OWN and what follows is by name: task/rename.c */
 };
 
 /* A message that has arrived and is not released: in a queue, or in the program's hands. */
@@ -49,6 +50,10 @@ struct ptl_queued {
         bool local_counted; /* counts against the port's limit for this task's own sends */
         uint8_t unsettled;  /* rights in it that are not confirmed: it waits, with its sender's later ones */
         bool charged;       /* to its peer's account, as long as it is queued (port/quota.h) */
+        bool reply_carried; /* its reply right is the last of those carried (port/moving.h) */
+        uint8_t hops;       /* how often it was staged or sent again (likewise) */
+        uint32_t settler;   /* of a message that came with its port: the holder's place + 1; 0: none */
+        struct ptl_identity *attested; /* likewise: who sent it; NULL: its peer */
         union {
                 struct ptl_frame_right *carried;      /* before opening */
                 const struct ptl_right_item *rights;  /* after */
@@ -116,6 +121,8 @@ struct ptl_receiver_more {
         ptl_port no_senders, port_destroyed; /* requests (port/request.h) */
         uint32_t sync;          /* no_senders: not before the make-send count is this */
         uint64_t sequence_base; /* `received` when the sequence number was 0 */
+        struct ptl_settling *settling; /* how it came here (port/moving.h); NULL: it is from here */
+        bool waits; /* for the port that its messages are for (struct ptl_early) */
         struct ptl_receiver *mailed_to; /* whose queue the receive right lies in; of space->doomed: the next */
 };
 
@@ -185,6 +192,11 @@ static inline uint64_t ptl_receiver_ticket(const struct ptl_receiver *receiver)
         return receiver->more ? receiver->more->ticket : 0;
 }
 
+static inline bool ptl_receiver_waits(const struct ptl_receiver *receiver)
+{
+        return receiver && receiver->more && receiver->more->waits;
+}
+
 /* Its eventfd, or -EBADF. */
 static inline int ptl_receiver_descriptor(const struct ptl_receiver *receiver)
 {
@@ -240,10 +252,26 @@ static inline struct ptl_receiver *ptl_receiver_anywhere(const struct ptl_space 
         return e && e->name == name ? ptl_entry_receiver(e) : NULL;
 }
 
+/* The first message leaves the queue without being taken; NULL: there is none. */
+struct ptl_queued *ptl_receiver_unqueue(struct ptl_space *space, struct ptl_receiver *receiver);
+
+/* ... and counts as before, since it goes to another queue of this task. */
+struct ptl_queued *ptl_receiver_unqueue_still(struct ptl_receiver *receiver);
+
+/* The port is another task's: as ptl_receiver_free(), but queue and grants are gone already, and the name keeps what
+ * send right it has. */
+void ptl_receiver_depart(struct ptl_space *space, struct ptl_receiver *receiver);
+
 /* Destroys the port: queue, grants, membership; the entry loses the receive right. */
 void ptl_receiver_free(struct ptl_space *space, struct ptl_receiver *receiver);
 
 /* --- a receive right in a message (port/mailed.c) --- */
+
+/* It goes into a message for @to; receiver->more exists. The message is put there next, or destroyed. */
+void ptl_receiver_enclose(struct ptl_space *space, struct ptl_receiver *receiver, struct ptl_receiver *to);
+
+/* Does the port wait, maybe through others, in its own queue, where nobody could ever receive it? */
+bool ptl_receiver_is_in_itself(const struct ptl_receiver *receiver);
 
 /* Sends the receive right to who asked for it, instead of destroying the port; false: nobody has, or it
  * cannot be (no memory, a circle): nothing happened. */
@@ -251,6 +279,9 @@ bool ptl_receiver_mail(struct ptl_space *space, struct ptl_receiver *receiver);
 
 /* It is received: under the name it had, or PTL_NULL. */
 ptl_port ptl_receiver_arrive(struct ptl_space *space, ptl_port name);
+
+/* A message for @to came with receive rights. False: nobody could ever receive it, since @to waits in one of them. */
+bool ptl_receiver_came(struct ptl_space *space, const struct ptl_queued *queued, struct ptl_receiver *to);
 
 /* Its message is destroyed, and so the port. */
 void ptl_receiver_doom(struct ptl_space *space, ptl_port name);

@@ -2,6 +2,7 @@
 /* port/redeem.c - rights of third tasks that come in messages (handoff.h: the grantee) */
 #include "base/clock.h"
 #include "port/handoff.h"
+#include "port/moving.h"
 #include <string.h>
 
 /* --- messages that wait (H7) --- */
@@ -169,8 +170,10 @@ static struct ptl_frame_right redeem_own(const struct ptl_peer *from, const stru
 {
         struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
         uint8_t carries = PTL_GRANT_FREE;
-        struct ptl_receiver *r = ptl_ticket_take_own(from, what, &carries);
+        struct ptl_receiver *r = ptl_settle_take_own(from->space, what, &carries);
 
+        if (!r)
+                r = ptl_ticket_take_own(from, what, &carries);
         if (!r)
                 return f;
         f.right = r->name;

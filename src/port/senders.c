@@ -5,7 +5,7 @@
 
 /* A message that came through a send right holds it until it is taken: so who waits for the end of
  * all senders has had what they sent. A send-once right is none. */
-static bool holds_sender(const struct ptl_queued *q) { return q->grant || q->local_counted; }
+static bool holds_sender(const struct ptl_queued *q) { return q->grant || q->local_counted || q->settler; }
 
 bool ptl_senders_any(struct ptl_space *space, const struct ptl_receiver *r)
 {

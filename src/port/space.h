@@ -25,6 +25,9 @@ struct ptl_waiting;
 struct ptl_way;
 struct ptl_former;
 struct ptl_copy;
+struct ptl_moved;
+struct ptl_settling;
+struct ptl_early;
 
 enum {
         PTL_NAME_INDEX_BITS = 20,
@@ -143,6 +146,13 @@ struct ptl_space {
         /* ... when a peer that was held back is to be read again (task/restrain.h). */
         void (*let_go)(struct ptl_space *space, struct ptl_peer *peer);
         struct ptl_ways ways;
+        /* Receive rights that move (port/moving.h): */
+        struct ptl_moved *moved;         /* ports that went */
+        struct ptl_settling *settlings;  /* ports that come, or came */
+        struct ptl_early *early;         /* claims of ports that are not committed yet */
+        /* ... when a port that came here has the name of a right that was here. */
+        void (*renamed)(struct ptl_space *space, ptl_port old, ptl_port now);
+        uint64_t moving_reserved[4]; /* a line, with those above */
         struct ptl_quota_state quota;
         uint64_t reserved; /* task/task.h says why */
 };

@@ -2,6 +2,7 @@
 /* port/ticket.c - rights to our ports that were given on and not asked for yet (handoff.h: the port's task) */
 #include "port/deliver.h"
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "port/senders.h"
 
 enum { LOOK_FRAMES = 64 }; /* a turn of the leader's: a claim makes nobody wait for longer than that */
@@ -72,6 +73,20 @@ void ptl_tickets_port_died(struct ptl_receiver *receiver)
                 detach(receiver->tickets);
 }
 
+struct ptl_task_id ptl_ticket_granter(const struct ptl_space *space, const struct ptl_ticket *t)
+{
+        const struct ptl_granter *g = space->granters;
+
+        while (ptl_table_at(&g->tickets, t->index) != t)
+                g = g->next;
+        return g->id;
+}
+
+void ptl_tickets_moved(struct ptl_receiver *receiver)
+{
+        ptl_tickets_port_died(receiver); /* each has its stub by now */
+}
+
 static void free_ticket(struct ptl_granter *granter, struct ptl_ticket *t)
 {
         t->state = PTL_TICKET_FREE;
@@ -115,9 +130,13 @@ static void tell(struct ptl_granter *granter)
 static void cancel(struct ptl_space *space, struct ptl_granter *granter, struct ptl_ticket *t)
 {
         struct ptl_receiver *receiver = t->receiver;
+        struct ptl_stub *stub = t->stub;
         uint8_t carries = t->carries;
 
+        t->stub = NULL;
         settle(granter, t);
+        if (stub)
+                ptl_stub_end(space, stub);
         tell(granter);
         unused(space, receiver, carries);
         uncount(space, receiver, carries);
@@ -147,9 +166,15 @@ static int judge(struct ptl_peer *claimant, uint32_t right, struct ptl_granter *
         bool good = t && ptl_task_is(t->grantee, id_of(claimant));
         struct ptl_receiver *receiver = good ? t->receiver : NULL;
         uint8_t carries = good ? t->carries : PTL_GRANT_SEND;
+        struct ptl_stub *stub = good ? t->stub : NULL;
         struct ptl_grant *g;
         int r;
 
+        if (stub) { /* its port has moved on */
+                t->stub = NULL;
+                settle(granter, t);
+                return ptl_stub_claim(claimant, right, stub, (enum ptl_grant_kind)carries);
+        }
         if (good) /* its place in the port's list is the grant's from here on */
                 settle(granter, t);
         r = ptl_grant_redeem(claimant, right, receiver, (enum ptl_grant_kind)carries, &g);
@@ -203,6 +228,7 @@ static bool look_at(struct ptl_space *space, struct ptl_task_id granter, const s
         space->looking = false;
         return all;
 }
+
 
 /* There is no place for it: dead, for the limit of that number (0: for none). */
 static int refuse(struct ptl_peer *claimant, uint32_t right, uint32_t limit)
@@ -305,6 +331,20 @@ static void unpark_for(struct ptl_space *space, struct ptl_granter *granter, str
 
 /* --- the granter --- */
 
+/* Of a port that has moved on: its giver gives again where that is; this ticket nobody asks for. */
+static int skip_item(struct ptl_granter *granter, const struct ptl_frame_give_item *item)
+{
+        uint32_t index = ptl_ticket_index(item->ticket);
+        struct ptl_ticket *t = ptl_table_ensure(&granter->tickets, index) ? ptl_table_at(&granter->tickets, index) : NULL;
+
+        if (!t || t->state != PTL_TICKET_FREE)
+                return PTL_E_MALFORMED;
+        *t = (struct ptl_ticket){.index = index, .state = PTL_TICKET_OPEN, .ticket = item->ticket};
+        granter->used++;
+        settle(granter, t);
+        return 0;
+}
+
 static int take_item(struct ptl_peer *peer, struct ptl_granter *granter, struct ptl_task_id grantee,
                      const struct ptl_frame_give_item *item)
 {
@@ -314,6 +354,8 @@ static int take_item(struct ptl_peer *peer, struct ptl_granter *granter, struct 
         struct ptl_receiver *receiver;
         struct ptl_ticket *t;
 
+        if (g && g->kind == PTL_GRANT_MOVED)
+                return skip_item(granter, item); /* V7 */
         if (!g || g->kind != carries || !g->references || !ptl_table_ensure(&granter->tickets, index))
                 return PTL_E_MALFORMED;
         t = ptl_table_at(&granter->tickets, index);
@@ -440,7 +482,7 @@ int ptl_ticket_read_out(struct ptl_peer *peer, const struct ptl_frame *f)
 }
 
 /* Is it the end of the task, as far as we are concerned, or of a link that never was one? */
-static bool is_end_of_task(const struct ptl_peer *peer)
+bool ptl_is_end_of_task(const struct ptl_peer *peer)
 {
         if (!peer->link.peer.base && !peer->known_dead && !peer->link.refused && !peer->link.accused)
                 return false;
@@ -473,7 +515,7 @@ void ptl_ticket_peer_died(struct ptl_peer *peer)
         struct ptl_granter *granter = peer->handoff ? peer->handoff->granter : NULL;
 
         drop_parked(peer);
-        if (is_end_of_task(peer)) /* H6 */
+        if (ptl_is_end_of_task(peer)) /* H6 */
                 for (struct ptl_granter *g = space->granters; g; g = g->next)
                         cancel_of(space, g, id_of(peer));
         if (granter) {
@@ -510,6 +552,10 @@ struct ptl_receiver *ptl_ticket_take_own(const struct ptl_peer *from, const stru
         }
         if (!t || !ptl_task_is(t->grantee, space->me->task))
                 return NULL;
+        if (t->stub) { /* of a port that has moved on: a dead name */
+                cancel(space, granter, t);
+                return NULL;
+        }
         receiver = t->receiver;
         *ret_carries = t->carries;
         settle(granter, t);

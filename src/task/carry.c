@@ -16,6 +16,7 @@ static unsigned needs(uint32_t disposition)
                 return PTL_RIGHT_SEND | PTL_RIGHT_DEAD;
         case PTL_MAKE_SEND:
         case PTL_MAKE_SEND_ONCE:
+        case PTL_MOVE_RECEIVE:
                 return PTL_RIGHT_RECEIVE;
         case PTL_MOVE_SEND_ONCE:
                 return PTL_RIGHT_SEND_ONCE | PTL_RIGHT_DEAD;
@@ -36,6 +37,42 @@ static size_t moved(const struct ptl_outgoing *out, ptl_port port)
         for (size_t i = 0; i < out->n_rights; i++)
                 n += is_move(&out->rights[i]) && out->rights[i].port == port;
         return n;
+}
+
+static bool moves_receive(const struct ptl_outgoing *out, ptl_port port)
+{
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (out->rights[i].disposition == PTL_MOVE_RECEIVE && out->rights[i].port == port)
+                        return true;
+        return false;
+}
+
+/* The port that a right of the message is to, if that port moves with it; else NULL. */
+static struct ptl_receiver *along(struct ptl_task *task, const struct ptl_outgoing *out,
+                                  const struct ptl_right_item *item)
+{
+        const struct ptl_entry *e = ptl_space_entry(&task->space, item->port);
+        struct ptl_receiver *r = NULL;
+
+        if (item->disposition == PTL_MOVE_RECEIVE || !e)
+                return NULL;
+        if (e->rights & PTL_RIGHT_RECEIVE)
+                r = e->receiver;
+        else if (e->rights & PTL_RIGHT_SEND_ONCE && !e->peer)
+                r = ptl_receiver_anywhere(&task->space, e->remote);
+        return r && moves_receive(out, r->name) ? r : NULL;
+}
+
+/* Who answers the message, or hears that it was taken, is not who is no more here. */
+static int check_receive(const struct ptl_outgoing *out, const struct ptl_right_item *item, struct ptl_entry *e)
+{
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (&out->rights[i] != item && out->rights[i].port == item->port &&
+                    out->rights[i].disposition == PTL_MOVE_RECEIVE)
+                        return PTL_E_RIGHT; /* there is one */
+        if (out->reply == item->port || out->notify == item->port)
+                return PTL_E_RIGHT;
+        return ptl_receiver_more(e->receiver) ? 0 : -ENOMEM;
 }
 
 /* A living right to a port of neither this task's nor @peer's? (Over another link with the same task, too.) */
@@ -69,6 +106,8 @@ static int check_right(struct ptl_task *task, const struct ptl_peer *peer, const
                 return r;
         if (rights == PTL_RIGHT_RECEIVE && e->receiver->internal)
                 return PTL_E_RIGHT; /* the library's: a task port */
+        if (item->disposition == PTL_MOVE_RECEIVE)
+                return check_receive(out, item, e);
         if (e == once || (is_move(item) && moved(out, item->port) > e->references))
                 return PTL_E_RIGHT;
         return peer ? check_remote(&task->space, e, peer) : 0;
@@ -126,12 +165,21 @@ static uint32_t grant(struct ptl_peer *peer, struct ptl_receiver *receiver, stru
 }
 
 /* 0 is returned only where a grant was needed and the peer's table is full. @given: counts. */
-static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer,
+static uint32_t fill_right(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out,
                            const struct ptl_right_item *item, struct ptl_frame_right *f, uint32_t *given)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, item->port);
         bool once = item->disposition == PTL_MAKE_SEND_ONCE || item->disposition == PTL_MOVE_SEND_ONCE;
 
+        if (item->disposition == PTL_MOVE_RECEIVE) {
+                *f = (struct ptl_frame_right){.what = PTL_CARRY_COMMITTED}; /* ptl_carry_name_moves() */
+                return 1;
+        }
+        if (PTL_UNLIKELY(along(task, out, item) != NULL)) {
+                *f = (struct ptl_frame_right){.what = once ? PTL_CARRY_GIVEN_ONCE : PTL_CARRY_GIVEN_SEND, .right = *given};
+                ++*given;
+                return 1;
+        }
         if (ptl_entry_receiver(e))
                 return grant(peer, e->receiver, f, once);
         if (e->rights & PTL_RIGHT_SEND_ONCE && !e->peer) { /* a send-once right to our own port */
@@ -168,12 +216,75 @@ int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer, const struct p
         uint32_t given = 0;
 
         for (size_t i = 0; i < out->n_rights; i++) {
-                if (fill_right(task, peer, &out->rights[i], &ret[i], &given))
+                if (fill_right(task, peer, out, &out->rights[i], &ret[i], &given))
                         continue;
                 ptl_carry_revoke(peer, ret, i);
                 return PTL_E_QUOTA;
         }
         return 0;
+}
+
+/* --- receive rights --- */
+
+bool ptl_carry_receives(const struct ptl_outgoing *out)
+{
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (out->rights[i].disposition == PTL_MOVE_RECEIVE)
+                        return true;
+        return false;
+}
+
+int ptl_carry_add_moves(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_move *move)
+{
+        int r = 0;
+
+        for (size_t i = 0; !r && i < out->n_rights; i++)
+                if (out->rights[i].disposition == PTL_MOVE_RECEIVE)
+                        r = ptl_move_add(move, ptl_receiver_of(&task->space, out->rights[i].port));
+        return r;
+}
+
+uint32_t ptl_carry_along(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_move *move)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < out->n_rights; i++) {
+                const struct ptl_right_item *item = &out->rights[i];
+                struct ptl_receiver *r = along(task, out, item);
+
+                if (!r)
+                        continue;
+                if (move)
+                        move->along[n] = (struct ptl_move_along){
+                                .receiver = r,
+                                .once = item->disposition == PTL_MAKE_SEND_ONCE || item->disposition == PTL_MOVE_SEND_ONCE,
+                                .moved = item->disposition == PTL_MOVE_SEND_ONCE};
+                n++;
+        }
+        if (move)
+                move->n_along = n;
+        return n;
+}
+
+void ptl_carry_name_along(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out,
+                          const struct ptl_move *move, const struct ptl_frame_given *thirds, struct ptl_frame_given *ret)
+{
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < out->n_rights; i++) {
+                if (along(task, out, &out->rights[i]))
+                        *ret++ = (struct ptl_frame_given){peer->link.identity.task, move->along[n++].ticket};
+                else if (is_thirds(ptl_space_entry(&task->space, out->rights[i].port), peer))
+                        *ret++ = *thirds++;
+        }
+}
+
+void ptl_carry_name_moves(struct ptl_task *task, const struct ptl_outgoing *out, const struct ptl_move *move,
+                          struct ptl_frame_right *rights)
+{
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (out->rights[i].disposition == PTL_MOVE_RECEIVE)
+                        rights[i].right = ptl_move_number(move, ptl_receiver_of(&task->space, out->rights[i].port));
 }
 
 /* --- rights of third tasks --- */
@@ -343,10 +454,16 @@ static struct ptl_frame_right take_held(struct ptl_space *space, struct ptl_entr
         return f;
 }
 
-static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry *e, uint32_t how)
+static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry *e, uint32_t how,
+                                       struct ptl_receiver *to)
 {
         struct ptl_frame_right f = {.what = PTL_CARRY_OWN, .right = ptl_entry_name(e)};
 
+        if (how == PTL_MOVE_RECEIVE) {
+                f.what = PTL_CARRY_RECEIVE;
+                ptl_receiver_enclose(space, e->receiver, to);
+                return f;
+        }
         if (how == PTL_MAKE_SEND_ONCE) {
                 f.what = PTL_CARRY_OWN_ONCE;
                 e->onces++;
@@ -359,7 +476,8 @@ static struct ptl_frame_right take_own(struct ptl_space *space, struct ptl_entry
         return f;
 }
 
-static struct ptl_frame_right take_local(struct ptl_space *space, const struct ptl_right_item *item)
+static struct ptl_frame_right take_local(struct ptl_space *space, const struct ptl_right_item *item,
+                                         struct ptl_receiver *to)
 {
         struct ptl_entry *e = ptl_space_entry(space, item->port);
         struct ptl_frame_right f = {.what = PTL_CARRY_DEAD};
@@ -367,7 +485,7 @@ static struct ptl_frame_right take_local(struct ptl_space *space, const struct p
         if (!e)
                 return f;
         if (ptl_entry_receiver(e))
-                return take_own(space, e, item->disposition);
+                return take_own(space, e, item->disposition, to);
         if (e->rights & PTL_RIGHT_DEAD) {
                 if (is_move(item))
                         ptl_right_drop(space, e, 1);
@@ -382,12 +500,16 @@ static struct ptl_frame_right take_local(struct ptl_space *space, const struct p
 }
 
 /* Copies before what is moved, which may be the last reference of the same name. */
-void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_frame_right *ret)
+void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_receiver *to,
+                     struct ptl_frame_right *ret)
 {
         for (size_t i = 0; i < out->n_rights; i++)
-                if (!is_move(&out->rights[i]))
-                        ret[i] = take_local(&task->space, &out->rights[i]);
+                if (!is_move(&out->rights[i]) && out->rights[i].disposition != PTL_MOVE_RECEIVE)
+                        ret[i] = take_local(&task->space, &out->rights[i], to);
         for (size_t i = 0; i < out->n_rights; i++)
                 if (is_move(&out->rights[i]))
-                        ret[i] = take_local(&task->space, &out->rights[i]);
+                        ret[i] = take_local(&task->space, &out->rights[i], to);
+        for (size_t i = 0; i < out->n_rights; i++)
+                if (out->rights[i].disposition == PTL_MOVE_RECEIVE)
+                        ret[i] = take_local(&task->space, &out->rights[i], to);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "task/task.h"
 
 /* May these rights go to @peer (NULL: this task)? @once: the send-once right that the message uses up, or NULL. 0, PTL_E_NAME, PTL_E_FORKED, PTL_E_RIGHT,
@@ -26,6 +27,21 @@ PTL_MUST_CHECK int ptl_carry_grant(struct ptl_task *task, struct ptl_peer *peer,
 
 /* Undoes ptl_carry_grant(). */
 void ptl_carry_revoke(struct ptl_peer *peer, const struct ptl_frame_right *rights, size_t count);
+
+/* Does a receive right go with it? */
+bool ptl_carry_receives(const struct ptl_outgoing *out);
+/* All of them to @move; as ptl_move_add(). */
+PTL_MUST_CHECK int ptl_carry_add_moves(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_move *move);
+/* How many other rights of the message are to ports that move with it; @move, if not NULL, is told which. They are
+ * given to the peer as staged messages' are. */
+uint32_t ptl_carry_along(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_move *move);
+/* The tickets of all that is given, in the message's order. @thirds: of third tasks' rights. */
+void ptl_carry_name_along(struct ptl_task *task, const struct ptl_peer *peer, const struct ptl_outgoing *out,
+                          const struct ptl_move *move, const struct ptl_frame_given *thirds,
+                          struct ptl_frame_given *ret);
+/* What was staged is named in the message. */
+void ptl_carry_name_moves(struct ptl_task *task, const struct ptl_outgoing *out, const struct ptl_move *move,
+                          struct ptl_frame_right *rights);
 
 /* What a message gives on of third tasks' rights (port/handoff.h). */
 struct ptl_carry_giving {
@@ -48,5 +64,6 @@ void ptl_carry_gave(struct ptl_peer *peer, struct ptl_carry_giving *giving);
 /* The message is published: takes from the sender what was moved. */
 void ptl_carry_commit(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_outgoing *out);
 
-/* To this task itself: takes the rights, moved ones from their names. Cannot fail after the check. */
-void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_frame_right *ret);
+/* To a port of this task itself: takes the rights, moved ones from their names. Cannot fail after the check. */
+void ptl_carry_local(struct ptl_task *task, const struct ptl_outgoing *out, struct ptl_receiver *to,
+                     struct ptl_frame_right *ret);

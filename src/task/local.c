@@ -68,7 +68,8 @@ static void unmint(struct ptl_task *task, struct ptl_queued *q)
         ptl_space_remove(&task->space, e);
 }
 
-static int local_message(struct ptl_task *task, struct ptl_sending *s, struct ptl_queued **ret_queued)
+static int local_message(struct ptl_task *task, struct ptl_receiver *to, struct ptl_sending *s,
+                         struct ptl_queued **ret_queued)
 {
         struct ptl_queued *q = ptl_queued_new(&task->space, s->size);
         int r = q ? 0 : -ENOMEM;
@@ -99,7 +100,7 @@ static int local_message(struct ptl_task *task, struct ptl_sending *s, struct pt
         }
         if (s->extras) {
                 local_consume(task, q, s->extras);
-                ptl_carry_local(task, s->extras, q->carried);
+                ptl_carry_local(task, s->extras, to, q->carried);
                 q->n_rights = (uint8_t)s->extras->n_rights;
                 q->n_regions = (uint8_t)s->extras->n_regions;
         }
@@ -121,9 +122,14 @@ int ptl_local_send(struct ptl_task *task, struct ptl_receiver *receiver, const s
         left = !once && !local_fits(receiver, own, units);
         if (left && (!s->leave || receiver->left))
                 return PTL_E_FULL;
-        r = local_message(task, s, &q);
+        r = local_message(task, receiver, s, &q);
         if (r)
                 return r;
+        if (PTL_UNLIKELY(ptl_receiver_is_in_itself(receiver))) { /* nobody could ever take it (Mach's rule, M-46) */
+                task->space.counters.destroyed++;
+                ptl_queued_free(&task->space, q);
+                return 0;
+        }
         if (!once) {
                 q->local_counted = true;
                 own->own++;
@@ -154,8 +160,10 @@ int ptl_local_send_once(struct ptl_task *task, struct ptl_entry *e, struct ptl_s
         r = ptl_local_send(task, receiver, e, s);
         if (r)
                 return r;
-        ptl_receiver_entry(&task->space, receiver)->onces--;
         e = ptl_table_at(&task->space.entries, index);
+        receiver = ptl_receiver_anywhere(&task->space, e->remote); /* it may have died in the message */
+        if (receiver)
+                ptl_receiver_entry(&task->space, receiver)->onces--;
         ptl_name_ends(&task->space, e);
         ptl_space_remove(&task->space, e);
         return 0;

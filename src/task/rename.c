@@ -80,6 +80,11 @@ static void everywhere(struct ptl_task *task, const struct ptl_renaming *n)
         in_task(task, n);
 }
 
+void ptl_right_renamed(struct ptl_space *space, ptl_port old, ptl_port now)
+{
+        everywhere(PTL_CONTAINER(space, struct ptl_task, space), &(struct ptl_renaming){old, now, ~0u});
+}
+
 /* What still knows rights that had this place, dead and gone, must not take the next one for them.
  * (A name that the library chooses is not like any of 4,095 before it.) */
 static void forget_place(struct ptl_task *task, uint32_t index)

@@ -70,7 +70,7 @@ static struct ptl_region *keep_region(const struct ptl_region_item *item)
 /* The program's references become the copy's. */
 static void take_carried(struct ptl_task *task, struct ptl_queued *q, const struct ptl_outgoing *out)
 {
-        ptl_carry_local(task, out, q->carried);
+        ptl_carry_local(task, out, NULL, q->carried);
         q->n_rights = (uint8_t)out->n_rights;
         for (size_t i = 0; i < out->n_regions; i++) {
                 q->regions[i] = out->regions[i];
@@ -195,7 +195,7 @@ int ptl_resend(struct ptl_space *space, struct ptl_entry *e, struct ptl_copy *c)
                 ptl_send_count(task, e, 0, q->units);
                 task->space.counters.sent--; /* it was counted */
         }
-        ptl_carry_local(task, &out, q->carried);
+        ptl_carry_local(task, &out, NULL, q->carried);
         return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/rights.c - counting and destroying rights, lists of them: the public calls
  * (portolan/right.h) */
+#include "port/moving.h"
 #include "port/request.h"
 #include "port/senders.h"
 #include "task/task.h"
@@ -277,6 +278,7 @@ int ptl_port_get_counts(ptl_port port, struct ptl_port_counts *ret_counts)
         for (const struct ptl_grant *g = ptl_grant_at(&task->space, receiver->grants); g;
              g = ptl_grant_at(&task->space, g->next))
                 ret_counts->once += g->kind == PTL_GRANT_ONCE;
+        ret_counts->once += ptl_settle_onces(receiver);
         return ptl_task_end(task, 0);
 }
 

@@ -2,6 +2,7 @@
 /* task/seek.c - see seek.h */
 #include "task/seek.h"
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "task/relink.h"
 #include <sys/resource.h>
 
@@ -58,6 +59,7 @@ static void ask(struct ptl_task *task, struct ptl_asked *a)
 void ptl_seek_drained(struct ptl_task *task, const struct ptl_peer *peer)
 {
         ptl_tickets_look_again(&task->space, peer->link.identity.task);
+        ptl_settle_look_again(&task->space, peer->link.identity.task, !ptl_ring_ready(&peer->link.rx));
 }
 
 static void ask_all(struct ptl_task *task)

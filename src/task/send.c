@@ -207,12 +207,63 @@ static bool give(struct ptl_task *task, struct ptl_peer *peer, const struct ptl_
         return true;
 }
 
+/* From here on a lent block is the reader's. */
+static void place_block(struct ptl_link *link, struct ptl_sending *s, struct ptl_rich *rich)
+{
+        if (s->block < 0)
+                return;
+        rich->where = PTL_WHERE_BLOCK;
+        rich->block = (struct ptl_frame_block){ptl_pool_offset(link->pool, (unsigned)s->block), (uint32_t)s->block,
+                                               s->size};
+        ptl_pool_give(link->pool, (unsigned)s->block);
+        s->block = -1;
+}
+
+/* The message goes straight behind the COMMIT of its ports; all that may fail is before that. */
+static int write_moves(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, struct ptl_rich *rich,
+                       struct ptl_carry_giving *giving, uint32_t length, struct ptl_frame_head *head)
+{
+        struct ptl_frame_given given[PTL_MESSAGE_RIGHTS_MAX], thirds[PTL_MESSAGE_RIGHTS_MAX];
+        uint32_t n = giving ? ptl_carry_given(task, e->peer, s->extras) : 0;
+        struct ptl_link *link = &e->peer->link;
+        struct ptl_ring_slot slot;
+        int r;
+
+        if (giving)
+                memcpy(thirds, giving->given, n * sizeof *thirds);
+        (void)ptl_carry_along(task, s->extras, s->move);
+        if (giving && give(task, e->peer, s->extras, giving)) {
+                r = PTL_E_FULL;
+        } else {
+                r = ptl_move_stage(s->move);
+                for (uint32_t i = 0; r && i < n; i++)
+                        ptl_given_withdraw(&task->space, thirds[i]);
+        }
+        if (r) {
+                take_back(e->peer, s, rich);
+                return r;
+        }
+        ptl_carry_name_along(task, e->peer, s->extras, s->move, thirds, given);
+        rich->given = given;
+        ptl_move_commit(s->move);
+        place_block(link, s, rich);
+        ptl_carry_name_moves(task, s->extras, s->move, rich->rights);
+        (void)!ptl_ring_reserve(&link->tx, length, 0, &slot); /* ptl_move_room() looked */
+        ptl_rich_encode(rich, slot.body);
+        if (rich->where == PTL_WHERE_INLINE && s->size)
+                ptl_copy_shared((char *)slot.body + length - s->size, s->data, s->size);
+        head->token = s->minted;
+        publish(link, &slot, PTL_FRAME_RICH, length, head, s);
+        return 0;
+}
+
 static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
                       struct ptl_region *bytes)
 {
         size_t n_rights = s->extras ? s->extras->n_rights : 0;
         size_t n_regions = (s->extras ? s->extras->n_regions : 0) + (bytes != NULL);
-        uint32_t n_given = n_rights ? ptl_carry_given(task, e->peer, s->extras) : 0;
+        uint32_t n_given = (n_rights ? ptl_carry_given(task, e->peer, s->extras) : 0) +
+                           (PTL_UNLIKELY(s->move != NULL) ? ptl_carry_along(task, s->extras, NULL) : 0);
         size_t head_size = ptl_rich_head_size((uint32_t)n_rights, (uint32_t)n_regions) +
                            n_given * sizeof(struct ptl_frame_given);
         uint32_t length = (uint32_t)(head_size + (bytes || s->block >= 0 ? 0 : s->size));
@@ -232,13 +283,9 @@ static int write_rich(struct ptl_task *task, struct ptl_entry *e, struct ptl_sen
                 r = fill_rich(task, e, s, bytes, &rich, &giving);
         if (r)
                 return r;
-        if (s->block >= 0) {
-                rich.where = PTL_WHERE_BLOCK;
-                rich.block = (struct ptl_frame_block){ptl_pool_offset(link->pool, (unsigned)s->block),
-                                                      (uint32_t)s->block, s->size};
-                ptl_pool_give(link->pool, (unsigned)s->block);
-                s->block = -1;
-        }
+        if (PTL_UNLIKELY(s->move != NULL))
+                return write_moves(task, e, s, &rich, giving, length, &head);
+        place_block(link, s, &rich);
         rich.given = giving ? giving->given : NULL;
         ptl_rich_encode(&rich, slot.body);
         if (rich.where == PTL_WHERE_INLINE && s->size)
@@ -306,6 +353,9 @@ void ptl_send_commit(struct ptl_task *task, struct ptl_entry *e, struct ptl_send
         ptl_peer_unref(peer);
 }
 
+static int send_moves(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
+                      struct ptl_region *bytes);
+
 static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s,
                        struct ptl_region *bytes)
 {
@@ -326,6 +376,8 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
         }
         if (PTL_UNLIKELY(e->flags & PTL_ENTRY_HANDED))
                 return PTL_E_FULL; /* until its port's task has confirmed it */
+        if (PTL_UNLIKELY(s->extras && !s->move && ptl_carry_receives(s->extras)))
+                return send_moves(task, e, s, bytes);
         if (e->rights & PTL_RIGHT_SEND && PTL_UNLIKELY(!ptl_window_has_room(e, units))) {
                 r = ptl_left_may(task, e, s->leave);
                 if (r)
@@ -341,13 +393,77 @@ static int send_remote(struct ptl_task *task, struct ptl_entry *e, struct ptl_se
         }
         if (PTL_UNLIKELY(left != NULL))
                 e->transit++; /* the message keeps the right, though the program give it up with it */
-        if (PTL_UNLIKELY(ptl_way_is_unsure(e)))
+        if (PTL_UNLIKELY(ptl_way_is_unsure(e)) && !s->move)
                 ptl_resend_commit(task, e, s, data, units);
         else
                 ptl_send_commit(task, e, s, units);
         if (PTL_UNLIKELY(left != NULL))
                 ptl_left_add(task, ptl_table_at(&task->space.entries, index), left, s->notify);
         return 0;
+}
+
+/* Does that port move, too? A message with receive rights cannot be sent again: where it goes must be known. (Through
+ * a claim that is not confirmed it is as good as the claim: what is refused destroys it, and the ports in it.) */
+static bool is_leaving(const struct ptl_entry *e)
+{
+        return !(e->flags & PTL_ENTRY_UNCONFIRMED) && ptl_way_is_unsure(e);
+}
+
+/* What the message itself takes of the ring, at most. */
+static uint32_t message_room(const struct ptl_sending *s)
+{
+        size_t head = ptl_send_head(s), length = head + s->size <= PTL_INLINE_MAX ? head + s->size : head;
+
+        return (uint32_t)ptl_frame_end(0, (uint32_t)length);
+}
+
+/* What the rings hold is taken, so that all else may be other than it was: the message is looked at anew. */
+static int take_and_send(struct ptl_task *task, ptl_port port, struct ptl_sending *s, struct ptl_region *bytes)
+{
+        struct ptl_entry *e;
+        int r;
+
+        ptl_move_mark(s->move);
+        e = ptl_space_entry(&task->space, port);
+        if (!e || e->peer != s->move->to || e->rights & PTL_RIGHT_DEAD || is_leaving(e))
+                return PTL_E_FULL; /* the next attempt says why */
+        s->move->count = 0;
+        r = ptl_carry_add_moves(task, s->extras, s->move);
+        if (!r)
+                r = ptl_move_room(s->move, message_room(s));
+        if (!r)
+                r = ptl_move_pack(s->move);
+        return r ? r : send_remote(task, e, s, bytes);
+}
+
+/* A message with receive rights: docs/protocol/migration.md, "The old receiver". Only who may take from rings can
+ * settle which messages are whose: another thread that leads is asked to let this one. */
+static int send_moves(struct ptl_task *task, struct ptl_entry *e, struct ptl_sending *s, struct ptl_region *bytes)
+{
+        struct ptl_move move = {.space = &task->space, .to = ptl_peer_ref(e->peer)};
+        ptl_port port = ptl_entry_name(e);
+        bool has_room = !(e->rights & PTL_RIGHT_SEND) || s->leave || ptl_window_has_room(e, ptl_units(s->size));
+        int r = is_leaving(e) || !has_room ? PTL_E_FULL : 0; /* before anybody's word is marked */
+
+        if (!r)
+                r = ptl_carry_add_moves(task, s->extras, &move);
+        if (!r)
+                r = ptl_move_room(&move, message_room(s));
+        if (!r && task->wait.leader && !s->leads)
+                r = PTL_E_BUSY;
+        if (!r) {
+                s->move = &move;
+                r = take_and_send(task, port, s, bytes);
+                if (r)
+                        ptl_move_unmark(&move);
+                else
+                        ptl_move_depart(&move);
+                ptl_move_tell(&move);
+                ptl_move_end(&move);
+                s->move = NULL;
+        }
+        ptl_peer_unref(move.to);
+        return r;
 }
 
 /* One attempt; PTL_E_FULL: nothing happened, try again when there is room. */
@@ -418,7 +534,12 @@ static bool room_check(struct ptl_task *task, struct ptl_waiter *waiter)
         if (w->done)
                 return true;
         remember_words(task, w);
+        w->sending->leads = task->wait.leader == waiter;
         w->outcome = attempt(task, w->port, w->sending, w->bytes);
+        if (PTL_UNLIKELY(w->outcome == PTL_E_BUSY)) {
+                w->outcome = PTL_E_FULL;
+                ptl_wait_want_lead(task, waiter);
+        }
         w->done = w->outcome != PTL_E_FULL;
         return w->done;
 }
@@ -460,10 +581,13 @@ static int try_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending 
 {
         int r = attempt(task, port, s, bytes);
 
+        if (PTL_UNLIKELY(r == PTL_E_BUSY))
+                r = PTL_E_FULL;
         if (PTL_UNLIKELY(r == PTL_E_FULL) &&
             (is_introduced(task, port) || (s->extras && s->extras->n_rights))) {
                 ptl_wait_catch_up(task); /* its HELLO may be there, and with it what it has taken */
                 r = attempt(task, port, s, bytes);
+                r = r == PTL_E_BUSY ? PTL_E_FULL : r;
         }
         if (PTL_LIKELY(r != PTL_E_FULL) || deadline == PTL_NOW || s->leave)
                 return r;

@@ -14,6 +14,8 @@ struct ptl_sending {
         const struct ptl_outgoing *extras; /* rights and regions; NULL: none */
         int block;                         /* a lent block of the right's link, or -1 */
         struct ptl_peer *block_peer;
+        bool leads; /* the thread may take from rings, though another waits, too */
+        struct ptl_move *move; /* receive rights that go with it; NULL: none */
         uint32_t minted; /* filled: the number of the send-once right, 0: none */
         struct ptl_peer *minted_peer;
         const void *frame;     /* filled: the body of what was published, in our own ring; ... */

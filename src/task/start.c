@@ -4,6 +4,7 @@
 #include "base/cancel.h"
 #include "link/trace_frame.h"
 #include "port/handoff.h"
+#include "port/moving.h"
 #include "port/regions.h"
 #include "shm/spare.h"
 #include "task/call.h"
@@ -168,6 +169,7 @@ static void forget_all(bool quiet)
         close_descriptors(&task->space, quiet);
         ptl_handoff_forked(&task->space);
         ptl_ways_forked(&task->space);
+        ptl_moving_forked(&task->space);
         ptl_space_fork(&task->space, quiet);
         ptl_call_forked();
         task->served = (struct ptl_served){0};
@@ -219,6 +221,7 @@ static int start_locked(struct ptl_task *task)
         task->space.seek = on_seek;
         task->space.ways.send = ptl_resend;
         task->space.me = &task->identity;
+        task->space.renamed = ptl_right_renamed;
         task->space.dying = ptl_names_port_dies;
         task->space.let_go = ptl_restrain_end;
         task->identity = (struct ptl_identity){.pid = getpid(), .uid = geteuid(), .gid = getegid()};
@@ -365,6 +368,7 @@ static void leave_locked(struct ptl_task *task)
         task->leaving = false;
         ptl_watched_end(task);
         ptl_server_fini(task, false);
+        ptl_moving_drop(&task->space);
         free_names(&task->space);
         ptl_receivers_fini(&task->space);
         ptl_call_left();

@@ -88,6 +88,9 @@ PTL_MUST_CHECK int ptl_name_choose(struct ptl_task *task, ptl_port name);
 /* ptl_right_rename(); the lock is held. */
 PTL_MUST_CHECK int ptl_right_rename_locked(struct ptl_task *task, ptl_port old, ptl_port name);
 
+/* A right has another name by now: wherever a message or a thread says the old one. */
+void ptl_right_renamed(struct ptl_space *space, ptl_port old, ptl_port now);
+
 /* Is the port published under a name? */
 bool ptl_names_has_port(struct ptl_space *space, const struct ptl_receiver *receiver);
 

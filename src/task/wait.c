@@ -101,6 +101,29 @@ void ptl_wait_rethink(struct ptl_task *task)
                 signal_waiter(task, task->wait.leader);
 }
 
+void ptl_wait_want_lead(struct ptl_task *task, struct ptl_waiter *waiter)
+{
+        if (task->wait.wanted)
+                return; /* one after the other: it asks again */
+        task->wait.wanted = waiter;
+        ptl_wait_rethink(task);
+}
+
+/* W1: to who has asked for it. */
+static bool hand_over(struct ptl_task *task)
+{
+        struct ptl_wait_state *w = &task->wait;
+        struct ptl_waiter *to = w->wanted;
+
+        w->wanted = NULL;
+        if (!to || to == w->leader)
+                return false;
+        w->leader = to;
+        signal_waiter(task, to);
+        ptl_futex_wake(&to->signal, 1);
+        return true;
+}
+
 /* W1: leadership goes to any other waiter, which looks for itself when it is signalled. */
 static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
 {
@@ -110,6 +133,8 @@ static void leave(struct ptl_task *task, struct ptl_waiter *waiter)
         if (waiter->next)
                 waiter->next->previous = waiter->previous;
         w->waits_room -= waiter->kind == PTL_WAITS_ROOM;
+        if (w->wanted == waiter)
+                w->wanted = NULL;
         if (w->leader != waiter)
                 return;
         w->leader = NULL;
@@ -325,7 +350,7 @@ static void drain(struct ptl_task *task, struct ptl_peer *peer, struct ptl_want 
         if (r == 0) {
                 if (PTL_UNLIKELY(ptl_control_is_pending(peer)))
                         ptl_control_flush(peer);
-                if (PTL_UNLIKELY(task->space.parked != NULL))
+                if (PTL_UNLIKELY(task->space.parked || task->space.early))
                         ptl_seek_drained(task, peer);
                 return;
         }
@@ -871,7 +896,7 @@ int ptl_wait_for(struct ptl_task *task, struct ptl_waiter *waiter, ptl_time dead
         while (!(done = waiter->check(task, waiter)) && !ptl_deadline_passed(deadline)) {
                 if (!w->leader)
                         w->leader = waiter;
-                if (w->leader == waiter) {
+                if (w->leader == waiter && !hand_over(task)) {
                         lead(task, waiter, deadline);
                         continue;
                 }

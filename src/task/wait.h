@@ -49,6 +49,7 @@ struct ptl_wait_state {
         uint32_t cpus;
         struct ptl_waiter *waiters; /* all of them, the leader too */
         struct ptl_waiter *leader;
+        struct ptl_waiter *wanted; /* it is to lead next: what it waits for needs that (task/send.c) */
         uint32_t waits_room;     /* waiters of PTL_WAITS_ROOM */
         _Atomic uint32_t poke;   /* tells a polling leader to look again */
         uint32_t stalled;        /* links with stalled_until */
@@ -165,6 +166,9 @@ static inline bool ptl_wait_tick_due(struct ptl_wait_state *wait)
         wait->since_look++;
         return false;
 }
+
+/* @waiter cannot go on unless it leads: whoever does lets it. */
+void ptl_wait_want_lead(struct ptl_task *task, struct ptl_waiter *waiter);
 
 /* The leader may sleep on assumptions that no longer hold (a new sender waits for room, a retry is due
  * earlier): it looks again. */

@@ -44,7 +44,8 @@ static bool right_is_valid(const struct ptl_frame_right *right)
         bool granted = right->what == PTL_CARRY_SEND || right->what == PTL_CARRY_ONCE;
 
         return right->what >= PTL_CARRY_SEND && right->what < PTL_CARRY_KINDS &&
-               !(granted && !ptl_right_is_granted(right->right));
+               !(granted && !ptl_right_is_granted(right->right)) &&
+               !(right->what == PTL_CARRY_COMMITTED && (!right->right || right->limit_messages || right->limit_units));
 }
 
 /* Rights GIVEN name their tickets in order, each once. */
@@ -79,8 +80,9 @@ static bool where_is_valid(const struct ptl_frame_rich *head, const struct ptl_r
         case PTL_WHERE_BLOCK:
                 return rich->size == 0;
         case PTL_WHERE_REGION:
-                return rich->size == 0 && head->block.offset == 0 && head->block.slot < rich->n_regions &&
-                       head->block.size <= rich->regions[head->block.slot].size;
+                return rich->size == 0 && head->block.slot < rich->n_regions &&
+                       head->block.size <= rich->regions[head->block.slot].size &&
+                       head->block.offset <= rich->regions[head->block.slot].size - head->block.size;
         }
         return false;
 }

@@ -100,6 +100,7 @@ enum ptl_frame_right_what {
         PTL_CARRY_DEAD,      /* a right whose port is dead */
         PTL_CARRY_GIVEN_SEND, /* a send right to a third task's port, by ticket */
         PTL_CARRY_GIVEN_ONCE, /* a send-once right to a third task's port, by ticket */
+        PTL_CARRY_COMMITTED,  /* a receive right; right: the writer's number of its move to the reader */
         PTL_CARRY_KINDS
 };
 

@@ -177,6 +177,10 @@ static struct ptl_rich rich_of(enum ptl_frame_where where, uint32_t n_rights, ui
         for (uint32_t i = 0; i < n_rights; i++) {
                 uint32_t what = PTL_CARRY_SEND + i % (PTL_CARRY_KINDS - PTL_CARRY_SEND);
 
+                if (what == PTL_CARRY_COMMITTED) {
+                        rich.rights[i] = (struct ptl_frame_right){.what = what, .right = i};
+                        continue;
+                }
                 rich.rights[i] = what >= PTL_CARRY_GIVEN_SEND
                                          ? (struct ptl_frame_right){.what = what, .right = rich.n_given++}
                                          : (struct ptl_frame_right){.what = what,
@@ -302,6 +306,7 @@ static const struct damage {
         BAD("17 regions", INLINE, AT_HEAD(n_regions), 1, 17),
         BAD("255 regions", INLINE, AT_HEAD(n_regions), 1, 255),
         BAD("a ticket that no right names", INLINE, AT_HEAD(n_given), 1, 1),
+        BAD("a receive right of no move", INLINE, AT_RIGHT(0, what), 4, PTL_CARRY_COMMITTED),
         BAD("a right given without a ticket", INLINE, AT_RIGHT(0, what), 4, PTL_CARRY_GIVEN_SEND),
         BAD("255 tickets", INLINE, AT_HEAD(n_given), 1, 255),
         BAD("reserved word", INLINE, AT_HEAD(reserved2), 4, 0x80000000),
@@ -309,7 +314,7 @@ static const struct damage {
         BAD("bytes in region -1", REGION, AT_HEAD(block.slot), 4, UINT32_MAX),
         BAD("more bytes than the region", REGION, AT_HEAD(block.size), 8, 4097),
         BAD("2^64-1 bytes in the region", REGION, AT_HEAD(block.size), 8, UINT64_MAX),
-        BAD("bytes not at the region's start", REGION, AT_HEAD(block.offset), 4, 8),
+        BAD("bytes beyond the region's end", REGION, AT_HEAD(block.offset), 4, UINT32_MAX),
         BAD("right of kind 0", INLINE, AT_RIGHT(0, what), 4, 0),
         BAD("right of an unknown kind", INLINE, AT_RIGHT(1, what), 4, PTL_CARRY_KINDS),
         BAD("right of kind 2^32-1", INLINE, AT_RIGHT(1, what), 4, UINT32_MAX),

@@ -171,7 +171,7 @@ API_TEST(kinds_of_the_library_are_refused)
 API_TEST(dispositions_that_do_not_exist_are_refused)
 {
         ptl_port p = new_send_port();
-        const uint32_t rows[] = {0, 6, 16, UINT32_MAX};
+        const uint32_t rows[] = {0, 7, 16, UINT32_MAX};
 
         for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
                 struct ptl_right_item items[] = {
