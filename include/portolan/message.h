@@ -49,7 +49,8 @@ enum ptl_disposition {
  * comes twice, and what goes through one right stays in order.
  *
  * Consumed on success: the receive right. Threads that wait for the port get what ptl_port_free() gives them, it leaves
- * its set, and its no-senders request is told PTL_NOTIFY_SEND_ONCE; a port-destroyed request stays with it. Send rights
+ * its set, and its no-senders request is told PTL_NOTIFY_SEND_ONCE; a port-destroyed request stays with it in the same
+ * task, and is told likewise if it goes to another, where in this version its published names are withdrawn, too. Send rights
  * under the same name stay, to where the port is then. What was received before stays the sender's: bytes, rights,
  * reply rights. The sequence number and the make-send count begin anew.
  *
