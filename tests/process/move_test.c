@@ -284,6 +284,41 @@ API_TEST(calls_that_wait_are_answered_by_the_new_receiver)
         end();
 }
 
+/* The keeper sends the port back to @home, whose send right it gets. */
+static ptl_port comes_back(ptl_port keeper, ptl_port home)
+{
+        struct ptl_right_item item = {home, PTL_MAKE_SEND};
+        struct ptl_outgoing out = {.kind = KIND_SEND_BACK, .rights = &item, .n_rights = 1};
+
+        OK(ptl_send_message(keeper, &out, soon()));
+        return take_right(home);
+}
+
+API_TEST(a_call_that_waits_goes_wherever_the_port_goes)
+{
+        ptl_port p = new_port(), q = new_port(), home = new_port(), once = new_once(q);
+        struct ptl_right_item item = {once, PTL_MOVE_SEND_ONCE};
+        struct ptl_message m;
+
+        begin();
+        OK(ptl_send_message(p, &(struct ptl_outgoing){.data = "call", .size = 5, .reply = q, .rights = &item, .n_rights = 1},
+                            PTL_NOW));
+        put_right(to_d, p, PTL_MOVE_RECEIVE);
+        p = comes_back(to_d, home);
+        put_right(to_d, p, PTL_MOVE_RECEIVE);
+        p = comes_back(to_d, home);
+        m = take_message(p);
+        check_text(&m, "call");
+        CHECK_EQ(m.n_rights, 1);
+        put(m.rights[0].port, "carried");
+        OK(ptl_reply(&m, "answered", 9));
+        ptl_message_release(&m);
+        take(q, "carried");
+        take(q, "answered");
+        CHECK_EQ(counts_of(q).once, 0);
+        end();
+}
+
 API_TEST(rights_and_regions_in_the_queue_move_along)
 {
         struct ptl_region_item regions[2] = {{.how = PTL_REGION_VOLATILE}, {.how = PTL_REGION_ISOLATED}};
@@ -396,16 +431,6 @@ API_TEST(a_port_in_the_queue_of_a_port_moves_along)
 }
 
 /* --- there and back --- */
-
-/* The keeper sends the port back to @home, whose send right it gets. */
-static ptl_port comes_back(ptl_port keeper, ptl_port home)
-{
-        struct ptl_right_item item = {home, PTL_MAKE_SEND};
-        struct ptl_outgoing out = {.kind = KIND_SEND_BACK, .rights = &item, .n_rights = 1};
-
-        OK(ptl_send_message(keeper, &out, soon()));
-        return take_right(home);
-}
 
 API_TEST(a_port_comes_back_under_the_name_of_the_right_that_was_kept)
 {

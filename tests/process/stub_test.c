@@ -130,6 +130,24 @@ API_TEST(all_that_lay_in_the_rings_is_told_and_the_news_stands_before_the_commit
         end();
 }
 
+API_TEST(the_window_is_what_it_was_while_the_word_is_marked)
+{
+        enum { TAKEN = 6 };
+
+        start();
+        for (int i = 0; i < LIMIT; i++)
+                sends("x");
+        for (int i = 0; i < TAKEN; i++)
+                take(port, "x");
+        for (int i = 0; i < TAKEN; i++)
+                sends("y"); /* read behind the mark */
+        moves();
+        CHECK_EQ(word().messages, LIMIT + TAKEN);
+        hears_kind(&d, PTL_FRAME_MOVE, 1);
+        hears_holder(0, LIMIT + TAKEN, TAKEN);
+        end();
+}
+
 API_TEST(v7_what_comes_behind_the_count_is_kept_for_the_dead)
 {
         start();
