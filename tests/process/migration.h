@@ -9,7 +9,6 @@
  */
 #pragma once
 #include "orders.h"
-#include <poll.h>
 
 static inline void attend(void)
 {

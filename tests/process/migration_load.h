@@ -24,7 +24,7 @@ enum {
 };
 
 /* How a sender sends; by its number, if MIXED. */
-enum how { PLAIN, SIZES, BATCHES, LOANS, RIGHTS, CALLS, MIXED };
+enum how { PLAIN, SIZES, BATCHES, LOANS, RIGHTS, CALLS, TRIES, LEAVES, MIXED };
 
 /* All are stored with release and loaded with acquire. */
 struct account {
@@ -48,6 +48,7 @@ struct books {
         _Atomic uint32_t stop;   /* send no more */
         _Atomic uint32_t wanted; /* moves, in all */
         _Atomic uint32_t moves;  /* made: the receive right was taken from its message */
+        _Atomic uint32_t ahead;  /* numbers that may have been begun beyond what was taken: the window, and the one at hand */
         struct account senders[SENDERS_MAX];
         struct keeping keepers[KEEPERS_MAX];
 };
@@ -166,6 +167,28 @@ static inline int call_with(size_t size, uint64_t n)
         return r == PTL_E_NO_REPLY ? PTL_E_DEAD : r; /* the port may die with the request */
 }
 
+/* PTL_E_FULL is nothing but a no, however often. */
+static inline int try_to_send(size_t size)
+{
+        int r;
+
+        do {
+                r = ptl_send(to, bytes[0], size, PTL_NOW);
+                if (r == PTL_E_FULL)
+                        sched_yield();
+        } while (r == PTL_E_FULL && !ptl_load_acquire(&books->stop));
+        return r;
+}
+
+/* One is left with the port at a time; meanwhile it waits as others do. */
+static inline int leave_one(size_t size)
+{
+        struct ptl_outgoing out = {.data = bytes[0], .size = size, .leave = 1, .notify = own};
+        int r = ptl_send_message(to, &out, PTL_NOW);
+
+        return r == PTL_E_FULL ? ptl_send(to, bytes[0], size, soon()) : r;
+}
+
 static inline int send_one(uint64_t n)
 {
         size_t size = number_message(0, n);
@@ -180,16 +203,20 @@ static inline int send_one(uint64_t n)
                 return send_loan(size);
         if (how == RIGHTS)
                 return ptl_send_message(to, &out, soon());
+        if (how == TRIES)
+                return try_to_send(size);
+        if (how == LEAVES)
+                return leave_one(size);
         return how == CALLS ? call_with(size, n) : ptl_send(to, bytes[0], size, soon());
 }
 
-/* It is told of each send-once right that was not used. */
+/* It is told of each send-once right that was not used, and of each message left that was taken. */
 static inline void drain(ptl_time deadline)
 {
         struct ptl_message m;
 
         while (ptl_receive(own, &m, deadline) == 0) {
-                CHECK_EQ(m.kind, PTL_NOTIFY_SEND_ONCE);
+                CHECK_EQ(m.kind, how == LEAVES ? PTL_NOTIFY_MESSAGE_ACCEPTED : PTL_NOTIFY_SEND_ONCE);
                 ptl_message_release(&m);
         }
 }
@@ -210,9 +237,10 @@ static inline void *send_all_the_time(void *first_account)
                         ended += r == 0;
                 }
                 ptl_store_release(&account->ended, ended);
-                if (how == RIGHTS)
+                if (how == RIGHTS || how == LEAVES)
                         drain(PTL_NOW);
         }
+        r = r == PTL_E_FULL ? 0 : r; /* TRIES, and was told to stop */
         ptl_store_release(&account->outcome, (uint32_t)r);
         ptl_store_release(&account->is_done, 1);
         return NULL;
@@ -313,6 +341,7 @@ static inline void take_numbered(struct ptl_message *m)
         of = &books->senders[head.sender];
         CHECK_EQ(head.number, ptl_load_acquire(&of->taken) + 1);
         CHECK(head.number <= ptl_load_acquire(&of->begun));
+        CHECK(ptl_load_acquire(&of->begun) <= head.number + ptl_load_acquire(&books->ahead));
         CHECK(is_filled((const char *)m->data + sizeof head, m->size - sizeof head, (unsigned)head.number % 251));
         for (uint32_t i = 0; i < m->n_rights; i++)
                 ptl_right_release(m->rights[i].port);
@@ -373,7 +402,8 @@ static inline void move_on(void)
 static inline bool take_one(void)
 {
         struct ptl_message m;
-        int r = ptl_receive(everything, &m, ptl_after_ms(1));
+        unsigned flags = random_below(2) ? PTL_IN_PLACE : 0;
+        int r = ptl_receive_with(everything, &m, flags, ptl_after_ms(1));
 
         if (r == PTL_E_TIMEOUT)
                 return false;
@@ -390,13 +420,24 @@ static inline bool take_one(void)
         return true;
 }
 
+/* Mailbox, set, another's mailbox, and the port; links with the others. Nothing of those who are gone. */
+static inline bool is_nothing_left(void)
+{
+        struct ptl_message m;
+
+        CHECK_EQ(ptl_receive(mail, &m, ptl_after_ms(1)), PTL_E_TIMEOUT);
+        return statistics().names == 3 + ptl_load_relaxed(&keeping->has) && statistics().links < KEEPERS_MAX;
+}
+
 /* All senders are gone: then it is told so, and nothing is queued. */
 static inline void have_all_left(void)
 {
-        ptl_port told = new_port();
+        ptl_port told;
 
+        CHECK(tst_wait_until(is_nothing_left(), 10000));
         if (!ptl_load_relaxed(&keeping->has))
                 return;
+        told = new_port();
         check_empty(port);
         ask(port, PTL_NOTIFY_NO_SENDERS, 0, told);
         take_no_senders(told, ptl_load_relaxed(&books->moves) ? 0 : n_senders / n_threads);
@@ -527,6 +568,7 @@ static inline void start_threads(unsigned n_keepers, unsigned senders, unsigned 
         snprintf(path, sizeof path, "%s/books", tst_temp_dir());
         unlink(path);
         books = open_books(path, O_CREAT);
+        ptl_store_release(&books->ahead, limit + (its_how == BATCHES || its_how == MIXED ? BATCH : 2));
         load = (struct load){.n_keepers = n_keepers, .n_senders = senders};
         for (unsigned i = 0; i < n_keepers; i++)
                 start_peer(&load.keepers[i], "keeper", i, senders, threads, random_below(UINT32_MAX));

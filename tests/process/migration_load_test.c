@@ -60,6 +60,8 @@ LOAD_TEST(messages_of_all_sizes_arrive_once, PATIENCE) { travels("sizes", 2, 2, 
 LOAD_TEST(batches_arrive_once, PATIENCE) { travels("batches", 2, 2, BATCHES, WINDOW, 30); }
 LOAD_TEST(loans_arrive_once, PATIENCE) { travels("loans", 2, 2, LOANS, WINDOW, 30); }
 LOAD_TEST(rights_arrive_once, PATIENCE) { travels("rights", 2, 2, RIGHTS, WINDOW, 30); }
+LOAD_TEST(what_is_tried_without_waiting_arrives_once, PATIENCE) { travels("tries", 2, 3, TRIES, WINDOW, 40); }
+LOAD_TEST(what_is_left_with_the_port_arrives_once, PATIENCE) { travels("left", 2, 3, LEAVES, 2, 40); }
 LOAD_TEST(calls_are_answered_once, PATIENCE) { travels("calls", 2, 3, CALLS, WINDOW, 40); }
 
 /* Two tasks of four threads, which share a right. */

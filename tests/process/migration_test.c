@@ -228,6 +228,22 @@ EACH_WAY(a_thread_that_waits_on_the_port_gets_what_freeing_it_gives)
         end_three();
 }
 
+EACH_WAY(a_descriptor_of_the_old_name_ends_and_one_of_the_new_tells_what_is_queued)
+{
+        start_three();
+        does(&h, "sends 1 m 1 2");
+        answers(&b, "readable", "poll 1");
+        moves();
+        answers(&b, "PTL_E_NAME", "poll 1");
+        answers(&d, "readable", "poll 1");
+        does(&d, "takes 1 m 1 2");
+        answers(&d, "PTL_E_EMPTY", "take 1 now");
+        does(&h, "sends 1 m 3 3");
+        answers(&d, "readable", "poll 1");
+        answers(&d, "m3", "take 1");
+        end_three();
+}
+
 EACH_WAY(a_published_name_follows)
 {
         char pid[16];

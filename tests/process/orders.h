@@ -9,6 +9,7 @@
 #pragma once
 #include "base/atomic.h"
 #include "leave_clean.h"
+#include <poll.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
@@ -484,6 +485,17 @@ static inline int do_queued(const struct words *w, char *said)
         return r;
 }
 
+/* poll PLACE: whether its descriptor is readable, or becomes so in time */
+static inline int do_poll(const struct words *w, char *said)
+{
+        struct pollfd p = {.events = POLLIN};
+        int r = ptl_descriptor(*place(w, 1), &p.fd);
+
+        if (!r)
+                snprintf(said, SAID, "%s", poll(&p, 1, (int)tst_deadline_ms(12000)) == 1 ? "readable" : "silent");
+        return r;
+}
+
 /* options PLACE: its limit, and the place of its set */
 static inline int do_options(const struct words *w, char *said)
 {
@@ -627,6 +639,7 @@ static const struct {
         {"make-send", do_make_send},
         {"status",    do_status   },
         {"queued",    do_queued   },
+        {"poll",      do_poll     },
         {"options",   do_options  },
         {"owner",     do_owner    },
         {"same",      do_same     },
