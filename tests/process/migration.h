@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "orders.h"
+#include <stdarg.h>
 
 static inline void attend(void)
 {
@@ -81,10 +82,26 @@ static inline void start_task_as(struct peer *ret_task, const char *name, enum w
 
 static inline void start_task(struct peer *ret_task, const char *name) { start_task_as(ret_task, name, way); }
 
+/* MIGRATION_TALK: every order, and what was said, to stderr. */
+static inline bool is_overheard(void) { return getenv("MIGRATION_TALK") != NULL; }
+
+__attribute__((format(printf, 2, 3))) static inline void tells(struct peer *t, const char *format, ...)
+{
+        char line[256];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(line, sizeof line, format, args);
+        va_end(args);
+        if (is_overheard())
+                fprintf(stderr, "# %d: %s\n", (int)t->pid, line);
+        peer_say(t, "%s", line);
+}
+
 /* Tells @t something, which then waits. What comes of it is heard by ends(). */
 #define waits(t, ...)                                                                              \
         do {                                                                                       \
-                peer_say(t, "!" __VA_ARGS__);                                                      \
+                tells(t, "!" __VA_ARGS__);                                                         \
                 hears(__LINE__, t, "begins");                                                      \
                 CHECK(tst_wait_until(is_asleep((t)->pid, (t)->pid), 5000));                        \
         } while (0)
@@ -92,7 +109,7 @@ static inline void start_task(struct peer *ret_task, const char *name) { start_t
 
 #define answers(t, said, ...)                                                                      \
         do {                                                                                       \
-                peer_say(t, __VA_ARGS__);                                                          \
+                tells(t, __VA_ARGS__);                                                             \
                 hears(__LINE__, t, said);                                                          \
         } while (0)
 #define does(t, ...) answers(t, "0", __VA_ARGS__)
@@ -102,6 +119,8 @@ static inline void hears(int line, struct peer *t, const char *expected)
         char said[SAID] = "(gone)";
         bool there = peer_hear_line(t, said, sizeof said);
 
+        if (is_overheard())
+                fprintf(stderr, "# %d:     %s\n", (int)t->pid, said);
         if (there && !strcmp(said, expected))
                 return;
         fprintf(stderr, "# line %d: \"%s\", not \"%s\"\n", line, there ? said : "(gone)", expected);
@@ -118,6 +137,8 @@ static inline void comes_to_say(struct peer *t, const char *expected, const char
                 peer_say(t, "%s", order);
                 CHECK(peer_hear_line(t, said, sizeof said));
         } while (strcmp(said, expected) && ptl_now() < late);
+        if (strcmp(said, expected))
+                fprintf(stderr, "# %d: %s\n", (int)t->pid, order);
         CHECK_STR_EQ(said, expected);
 }
 
@@ -126,15 +147,26 @@ static inline void comes_to_say(struct peer *t, const char *expected, const char
 /* B has the port, D gets it, H sends to it; E is another. Place 1 of all is the port; B's 2 and 3 are D's and H's mailboxes. */
 static struct peer b, d, e __attribute__((unused)), h;
 
-/* H has a send right to B's port, which holds @limit messages, and neither H nor D knows the other. */
+/* @t has a right to @other's mailbox in @place, and has heard of it. */
+static inline void meets(struct peer *t, int its_place, struct peer *other, const char *name)
+{
+        does(t, "look %d %s", its_place, name);
+        does(t, "send %d hello", its_place);
+        answers(other, "hello", "take 0");
+}
+
+/*
+ * H has a send right to B's port, which holds @limit messages, and neither H nor D knows the other. B has heard of both: a
+ * link that nobody has answered is a case of its own.
+ */
 static inline void start_with_limit(const char *limit)
 {
         start_task(&b, "b");
         start_task(&d, "d");
         start_task(&h, "h");
         does(&b, "make 1 %s", limit);
-        does(&b, "look 2 d");
-        does(&b, "look 3 h");
+        meets(&b, 2, &d, "d");
+        meets(&b, 3, &h, "h");
         does(&b, "give 3 soon 1 make");
         answers(&h, "2", "store 0 1");
 }

@@ -39,7 +39,7 @@ EACH_WAY(a_send_once_right_that_was_used_before_the_move_is_used_once)
         end_three();
 }
 
-EACH_WAY(a_send_once_right_given_up_tells_the_new_receiver)
+ATTENDING(a_send_once_right_given_up_tells_the_new_receiver)
 {
         start_three();
         gives_once();
@@ -110,7 +110,7 @@ EACH_WAY(a_call_under_way_is_dropped_by_the_new_receiver)
         end_three();
 }
 
-EACH_WAY(a_call_under_way_ends_with_the_port)
+ATTENDING(a_call_under_way_ends_with_the_port)
 {
         char said[SAID];
 
@@ -164,7 +164,7 @@ ATTENDING(requests_are_answered_wherever_they_are_taken)
 EACH_WAY(a_receive_right_comes_with_a_reply)
 {
         start_three();
-        does(&d, "look 2 b");
+        meets(&d, 2, &b, "b");
         does(&d, "make 5");
         does(&d, "request 2 please 5");
         does(&h, "sends 1 m 1 2");

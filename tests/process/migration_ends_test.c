@@ -118,7 +118,7 @@ EACH_WAY(m46_two_ports_of_a_task_that_are_sent_to_each_other_die)
 static void gives_second_port(void)
 {
         does(&d, "make 5");
-        does(&d, "look 2 b");
+        meets(&d, 2, &b, "b");
         does(&d, "look 3 h");
         does(&d, "give 2 soon 5 make");
         does(&d, "give 3 soon 5 make");
@@ -163,7 +163,7 @@ ATTENDING(two_receive_rights_that_cross_end)
 static void fill_mailbox(void)
 {
         does(&d, "make 5 1");
-        does(&d, "look 2 b");
+        meets(&d, 2, &b, "b");
         does(&d, "give 2 soon 5 make");
         answers(&b, "2", "store 0 5");
         does(&b, "send 5 fills");

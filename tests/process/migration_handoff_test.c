@@ -10,9 +10,7 @@ static void start_four(void)
 {
         start_three();
         start_task(&e, "e");
-        does(&h, "look 2 e");
-        does(&h, "send 2 hello");
-        answers(&e, "hello", "take 0");
+        meets(&h, 2, &e, "e");
 }
 
 static void end_four(void)
@@ -153,9 +151,7 @@ ATTENDING(a_right_that_is_given_to_the_new_receiver_comes_home)
 {
         for (int before = 0; before < 2; before++) {
                 start_four();
-                does(&h, "look 3 d");
-                does(&h, "send 3 hello");
-                answers(&d, "hello", "take 0");
+                meets(&h, 3, &d, "d");
                 if (before)
                         does(&h, "give 3 soon 1 copy");
                 else
@@ -195,6 +191,28 @@ ATTENDING(a_right_that_the_grantee_has_already_is_merged)
                 answers(&d, "x", "take 1");
                 end_four();
         }
+}
+
+/* There and back: H has an old right, whose way it may not know yet, and gets a new one. */
+ATTENDING(a_right_made_anew_after_the_port_came_back_is_merged)
+{
+        start_four();
+        meets(&d, 2, &b, "b");
+        for (unsigned n = 2; n < 12; n++) {
+                char expected[16];
+
+                moves();
+                does(&d, "give 2 soon 1 receive");
+                answers(&b, "1", "store 0 1");
+                does(&b, "give 3 soon 1 make");
+                answers(&h, "2", "store 0 5");
+                answers(&h, "yes", "same 1 5");
+                snprintf(expected, sizeof expected, "2 %u", n);
+                comes_to_say(&h, expected, "status 1");
+                does(&h, "send 5 x");
+                answers(&b, "x", "take 1");
+        }
+        end_four();
 }
 
 /* ---- deaths ---- */

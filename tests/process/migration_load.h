@@ -540,6 +540,22 @@ static inline bool go_on(const uint64_t *since)
         return true;
 }
 
+static inline void print_books(void)
+{
+        for (unsigned i = 0; i < load.n_senders; i++) {
+                struct account *a = &books->senders[i];
+
+                fprintf(stderr, "# sender %u: begun %" PRIu64 ", ended %" PRIu64 ", taken %" PRIu64 ", outcome %s%s\n", i,
+                        ptl_load_acquire(&a->begun), ptl_load_acquire(&a->ended), ptl_load_acquire(&a->taken),
+                        ptl_outcome_name((int)ptl_load_acquire(&a->outcome)),
+                        ptl_load_acquire(&a->is_gone) ? ", gone" : "");
+        }
+        for (unsigned i = 0; i < load.n_keepers; i++)
+                fprintf(stderr, "# keeper %u: has %u, gave %u, outcome %s\n", i,
+                        ptl_load_acquire(&books->keepers[i].has), ptl_load_acquire(&books->keepers[i].gave),
+                        ptl_outcome_name((int)ptl_load_acquire(&books->keepers[i].outcome)));
+}
+
 static inline void has_not_failed(const struct peer *p)
 {
         siginfo_t info = {.si_pid = 0};
@@ -552,12 +568,25 @@ static inline bool nobody_failed(void)
 {
         for (unsigned i = 0; i < load.n_keepers; i++)
                 has_not_failed(&load.keepers[i]);
-        for (unsigned i = 0; i < load.n_senders; i++)
+        for (unsigned i = 0; i < load.n_senders; i++) {
+                uint32_t outcome = ptl_load_acquire(&books->senders[i].outcome);
+
                 has_not_failed(&load.senders[i]);
+                CHECK(outcome == 0 || outcome == PTL_E_DEAD);
+        }
         return true;
 }
 
-#define comes_about(cond) CHECK(tst_wait_until(nobody_failed() && (cond), 15000))
+static inline void came_about(const char *file, int line, const char *what, bool did)
+{
+        if (did)
+                return;
+        print_books();
+        tst_fail(file, line, what, "in time");
+}
+
+#define comes_about(cond)                                                                          \
+        came_about(__FILE__, __LINE__, #cond, tst_wait_until(nobody_failed() && (cond), 15000))
 
 /* The first keeper has a port of that limit, and all senders, so many in each task, send to it as @how says. */
 static inline void start_threads(unsigned n_keepers, unsigned senders, unsigned threads, enum how its_how,
@@ -647,5 +676,5 @@ static inline void end_load(void)
 static inline void moves_to(uint32_t n)
 {
         ptl_store_release(&books->wanted, n);
-        CHECK(tst_wait_until(nobody_failed() && ptl_load_acquire(&books->moves) == n, 60000));
+        came_about(__FILE__, __LINE__, "moves", tst_wait_until(nobody_failed() && ptl_load_acquire(&books->moves) == n, 60000));
 }

@@ -82,13 +82,7 @@ LOAD_TEST(calls_of_several_threads_are_answered_once, PATIENCE)
 
 LOAD_TEST(three_keepers_pass_it_on_in_a_circle, PATIENCE) { travels("circle", 3, 3, PLAIN, WINDOW, 45); }
 
-/* The short form moves it a tenth of that. */
-LOAD_TEST(a_port_goes_back_and_forth_a_thousand_times, 20)
-{
-        bool is_long = getenv("MIGRATION_ROUNDS");
-
-        travels("back and forth", 2, 8, PLAIN, WINDOW, is_long ? 1000 : 100);
-}
+LOAD_TEST(a_port_goes_back_and_forth_a_thousand_times, 20) { travels("back and forth", 2, 8, PLAIN, WINDOW, 1000); }
 
 /* They follow later, and what they had sent is there before. */
 LOAD_TEST(senders_that_are_stopped_through_some_moves_follow, PATIENCE)

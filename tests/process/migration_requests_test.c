@@ -239,7 +239,7 @@ EACH_WAY(a_receive_right_that_waits_unopened_travels_on_with_its_port)
 {
         start_three();
         start_task(&e, "e");
-        does(&d, "look 2 e");
+        meets(&d, 2, &e, "e");
         does(&b, "make 5");
         does(&h, "sends 1 m 1 2");
         does(&b, "give 5 soon 1 receive");

@@ -180,6 +180,18 @@ static inline int do_bulk(const struct words *w, char *said)
         return r;
 }
 
+/* fill PLACE: until there is no room */
+static inline int do_fill(const struct words *w, char *said)
+{
+        static unsigned char data[8000];
+        int r;
+
+        (void)said;
+        while ((r = ptl_send(*place(w, 1), data, sizeof data, PTL_NOW)) == 0)
+                ;
+        return r == PTL_E_FULL ? 0 : r;
+}
+
 static inline int do_sunk(const struct words *w, char *said)
 {
         (void)said;
@@ -433,7 +445,8 @@ static inline int do_carried(const struct words *w, char *said)
         CHECK_EQ(m.size, number(w, 4));
         CHECK(is_filled(m.data, m.size, number(w, 3)));
         CHECK_EQ(m.n_regions, 1);
-        CHECK(m.regions[0].region && ptl_region_size(m.regions[0].region) == REGION_SIZE);
+        CHECK(m.regions[0].region);
+        CHECK_EQ(ptl_region_size(m.regions[0].region), REGION_SIZE);
         CHECK(is_filled(ptl_region_data(m.regions[0].region), REGION_SIZE, number(w, 3) + 1));
         ptl_region_free(m.regions[0].region);
         CHECK_EQ(m.n_rights, 1);
@@ -618,6 +631,7 @@ static const struct {
         {"send",      do_send     },
         {"sends",     do_sends    },
         {"bulk",      do_bulk     },
+        {"fill",      do_fill     },
         {"sunk",      do_sunk     },
         {"leave",     do_leave    },
         {"request",   do_request  },
