@@ -3,22 +3,6 @@
 #pragma once
 #include "roles.h"
 
-#ifndef PTL_MOVE_RECEIVE /* until portolan/message.h has it; to be removed then */
-#define PTL_MOVE_RECEIVE 6u
-#endif
-
-/* A library that does not know the disposition yet refuses it; then there is nothing to be tested. */
-static inline void needs_moving(void)
-{
-        ptl_port mailbox = new_port(), p = new_port();
-        struct ptl_right_item item = {p, PTL_MOVE_RECEIVE};
-        struct ptl_outgoing out = {.rights = &item, .n_rights = 1};
-
-        if (ptl_send_message(mailbox, &out, PTL_NOW) == PTL_E_INVALID)
-                SKIP("receive rights do not move yet");
-        OK(ptl_task_leave());
-}
-
 struct belongings {
         int fds, maps;
 };

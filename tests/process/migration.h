@@ -8,6 +8,7 @@
  * descriptors or mappings are left.
  */
 #pragma once
+#include "not_yet.h"
 #include "orders.h"
 #include <stdarg.h>
 
@@ -51,13 +52,13 @@ static enum way way; /* how the tasks of this case are while they are told nothi
         static void fn##_each(void);                                                               \
         API_TEST(fn##_asleep)                                                                      \
         {                                                                                          \
-                needs_moving();                                                                    \
+                not_yet(#fn "_asleep");                                                            \
                 way = ASLEEP;                                                                      \
                 fn##_each();                                                                       \
         }                                                                                          \
         API_TEST(fn##_attending)                                                                   \
         {                                                                                          \
-                needs_moving();                                                                    \
+                not_yet(#fn "_attending");                                                         \
                 way = ATTENDS;                                                                     \
                 fn##_each();                                                                       \
         }                                                                                          \
@@ -68,7 +69,7 @@ static enum way way; /* how the tasks of this case are while they are told nothi
         static void fn##_each(void);                                                               \
         API_TEST(fn)                                                                               \
         {                                                                                          \
-                needs_moving();                                                                    \
+                not_yet(#fn);                                                                      \
                 way = ATTENDS;                                                                     \
                 fn##_each();                                                                       \
         }                                                                                          \

@@ -256,9 +256,7 @@ static const struct refused_row {
         {"give 2 soon 1 receive 9 copy",           "PTL_E_NAME"   },
         {"give 2 soon 1 receive 6 make",           "PTL_E_RIGHT"  },
         {"give 2 soon 1 receive 3 nonsense",       "PTL_E_INVALID"},
-        {"give 2 soon 1 receive 1 receive",        "PTL_E_RIGHT"  }, /* no other item may name the port */
-        {"give 2 soon 1 receive 1 make",           "PTL_E_RIGHT"  },
-        {"give 2 soon 1 make-once 1 receive",      "PTL_E_RIGHT"  },
+        {"give 2 soon 1 receive 1 receive",        "PTL_E_RIGHT"  }, /* there is one */
         {"give 8 soon 1 receive",                  "PTL_E_DEAD"   },
         {"give 9 soon 1 receive",                  "PTL_E_NAME"   },
         {"give 6 soon 1 receive",                  "PTL_E_RIGHT"  },

@@ -193,6 +193,28 @@ ATTENDING(a_right_that_the_grantee_has_already_is_merged)
         }
 }
 
+/* H has followed, and gets another right from the new receiver. */
+ATTENDING(a_right_that_the_new_receiver_makes_is_merged)
+{
+        for (int back = 0; back < 2; back++) { /* also of a port that the new receiver had before */
+                start_four();
+                meets(&d, 2, &b, "b");
+                meets(&d, 3, &h, "h");
+                for (int i = 0; i < 2 * back; i++) {
+                        does(i ? &d : &b, "give 2 soon 1 receive");
+                        answers(i ? &b : &d, "1", "store 0 1");
+                }
+                moves();
+                does(&h, "send 1 x");
+                answers(&d, "x", "take 1");
+                does(&d, "give 3 soon 1 make");
+                answers(&h, "2", "store 0 5");
+                answers(&h, "yes", "same 1 5");
+                answers(&h, "2 2", "status 1");
+                end_four();
+        }
+}
+
 /* There and back: H has an old right, whose way it may not know yet, and gets a new one. */
 ATTENDING(a_right_made_anew_after_the_port_came_back_is_merged)
 {

@@ -129,6 +129,24 @@ EACH_WAY(a_receive_right_that_is_sent_to_a_port_of_the_same_task_comes_back)
         end_three();
 }
 
+/* Rights beside it in the message lead to where the port is then. */
+EACH_WAY(rights_that_are_made_beside_the_receive_right_come_with_it)
+{
+        start_three();
+        does(&h, "sends 1 m 1 1");
+        does(&b, "give 2 soon 1 make 1 make-once 1 receive");
+        answers(&d, "2 4 1", "store 0 5");
+        answers(&d, "yes", "same 5 7");
+        answers(&d, "3 1", "status 5");
+        answers(&d, "m1", "take 7");
+        does(&d, "send 6 once");
+        answers(&d, "once", "take 7");
+        does(&d, "send 5 x1");
+        does(&h, "sends 1 m 2 2");
+        answers(&d, "m2-2 x1-1", "mixed 7 2");
+        end_three();
+}
+
 EACH_WAY(as_many_receive_rights_as_a_message_holds_move_together)
 {
         enum { FIRST = 10, MANY = 64 };

@@ -167,6 +167,8 @@ static bool copy(unsigned t, unsigned i)
 
         if (from == t || p->owner == NOBODY || w.frozen != NOBODY || (!makes && !p->refs[from]))
                 return false;
+        if (makes && p->refs[t] && !getenv("MIGRATION_ALL")) /* not_yet.h: it is not merged */
+                return false;
         does(&w.tasks[from], "give %u soon %u %s", FIRST_MAILBOX + t, FIRST_PORT + i, makes ? "make" : "copy");
         answers(&w.tasks[t], "2", "store 0 %u", FIRST_PORT + i);
         p->refs[t]++;
@@ -235,6 +237,13 @@ static bool freeze(unsigned t, unsigned i)
 
 static void start_one(unsigned t);
 
+static void use_all(void)
+{
+        for (unsigned i = 0; i < PORTS; i++)
+                for (unsigned t = 0; t < TASKS && w.ports[i].owner != NOBODY; t++)
+                        use(t, i);
+}
+
 /* What it sent is there; what it had ends with it. Nothing of an earlier death is left to be settled. */
 static bool die(unsigned t, unsigned i)
 {
@@ -242,11 +251,9 @@ static bool die(unsigned t, unsigned i)
         if (pick(12))
                 return false;
         thaw();
+        use_all();
         check_all();
-        for (unsigned k = 0; k < PORTS; k++)
-                if (w.ports[k].owner != NOBODY)
-                        for (unsigned user = 0; user < TASKS; user++)
-                                use(user, k);
+        use_all();
         peer_kill(&w.tasks[t]);
         for (unsigned k = 0; k < PORTS; k++) {
                 w.ports[k].refs[t] = 0;
@@ -301,7 +308,6 @@ API_TEST_TIMES(every_step_of_a_random_walk_is_as_the_reference_says, 5)
 {
         const char *seed = getenv("MIGRATION_SEED"), *n = getenv("MIGRATION_STEPS");
 
-        needs_moving();
         way = ATTENDS;
         chance = seed ? strtoull(seed, NULL, 0) : (uint64_t)ptl_now();
         fprintf(stderr, "# MIGRATION_SEED=%llu\n", (unsigned long long)chance);
