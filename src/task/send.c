@@ -569,11 +569,13 @@ static int wait_and_send(struct ptl_task *task, ptl_port port, struct ptl_sendin
         return ptl_wait_for(task, &w.waiter, deadline) ? PTL_E_TIMEOUT : w.outcome;
 }
 
-static bool is_introduced(struct ptl_task *task, ptl_port port)
+/* Does what the peer says of its room begin with a frame of its that we have not read? */
+static bool is_to_be_heard(struct ptl_task *task, ptl_port port)
 {
         struct ptl_entry *e = ptl_space_entry(&task->space, port);
 
-        return e && e->peer && ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED;
+        return e && e->peer &&
+               (ptl_link_state(&e->peer->link) == PTL_LINK_INTRODUCED || e->flags & PTL_ENTRY_UNCONFIRMED);
 }
 
 static int try_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending *s,
@@ -584,8 +586,8 @@ static int try_or_wait(struct ptl_task *task, ptl_port port, struct ptl_sending 
         if (PTL_UNLIKELY(r == PTL_E_BUSY))
                 r = PTL_E_FULL;
         if (PTL_UNLIKELY(r == PTL_E_FULL) &&
-            (is_introduced(task, port) || (s->extras && s->extras->n_rights))) {
-                ptl_wait_catch_up(task); /* its HELLO may be there, and with it what it has taken */
+            (is_to_be_heard(task, port) || (s->extras && s->extras->n_rights))) {
+                ptl_wait_catch_up(task); /* its HELLO or CONFIRM may be there, and with it what it has taken */
                 r = attempt(task, port, s, bytes);
                 r = r == PTL_E_BUSY ? PTL_E_FULL : r;
         }
