@@ -465,6 +465,14 @@ static void print_trace(const char *expected_why)
         fflush(stdout);
 }
 
+/* Step by step, so that the first failure is a short one; where there is no bound in the end, that is soon. */
+static unsigned next_level(unsigned level, unsigned last)
+{
+        enum { SHORT = 3 };
+
+        return level >= SHORT && last == MODEL_UNBOUNDED ? last : level + 1;
+}
+
 struct outcome explore(const struct scenario *sc, struct model_bounds max, bool print)
 {
         struct outcome o = {.ok = true};
@@ -472,12 +480,14 @@ struct outcome explore(const struct scenario *sc, struct model_bounds max, bool 
 
         if (sc->nthreads < 1 || sc->nthreads > MODEL_THREADS)
                 ex_die("%s: 1 to %d threads", sc->name, MODEL_THREADS);
+        if (sc->steps && sc->memory != MODEL_SC)
+                ex_die("%s: steps are of MODEL_SC", sc->name);
         if (sc->memory == MODEL_SC)
                 max.delays = 0;
         last = max.preemptions > max.delays ? max.preemptions : max.delays;
         ex.sc = sc;
         catch_signals();
-        for (unsigned level = 0; o.ok && !o.complete; level++) {
+        for (unsigned level = 0; o.ok && !o.complete; level = next_level(level, last)) {
                 ex.most.preemptions = level < max.preemptions ? level : max.preemptions;
                 ex.most.delays = level < max.delays ? level : max.delays;
                 search(&o);

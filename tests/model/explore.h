@@ -22,7 +22,7 @@
  * BOUNDS. explore() proves: no run with at most p preemptions (taking the turn from a thread that
  * could go on) and at most d delayed stores (stores queued behind one are free) fails. The number
  * of drains and their places are not bounded. p and d grow step by step, so the first failure
- * found is a short one. When neither bound suppressed a run, the outcome is `complete`: *all*
+ * found is a short one (unbounded: to 3, then to the end). When neither bound suppressed a run, the outcome is `complete`: *all*
  * schedules. Left out because they change nothing any thread or check can see: a drain at a place
  * where it commutes with all that follows; a preemption before a store that stays buffered.
  *
@@ -36,6 +36,11 @@
  * SLEEPING. ptl_pause(): the thread looks again only after another thread changed something (memory
  * by store or drain, a model_step, its end). Give `spins` if the code under test stops spinning
  * after so many rounds. All asleep and nothing to drain is a failure: deadlock or lost wake-up.
+ *
+ * STEPS. With scenario.steps, what several threads may look at is given, and memory is MODEL_SC: a step is
+ * then a load_acquire, a release or seq_cst store, or an RMW of that memory. All else is undivided with the
+ * step before it: memory that only one thread uses at a time (a task's tables, its locks), and what a
+ * release store publishes. For scenarios about what is said, of tasks whose rings have models of their own.
  *
  * NOT MODELLED. Loads are not reordered (acquire = relaxed), so a missing acquire stays unseen; a
  * store is seen by all other threads at once; an RMW is a full barrier (on ARM acq_rel is less);
@@ -93,6 +98,7 @@ struct scenario {
          * and up to collisions of a 64-bit hash. NULL: every run goes to its end. x86-64 only.
          */
         const struct model_region *state;
+        const struct model_region *steps; /* ends with bytes = 0; NULL: every access is a step. See STEPS */
         void (*reset)(void); /* before every run; names are registered here */
         void (*thread)(unsigned self);
         void (*on_death)(unsigned self); /* what the reaper does once it knows; may be NULL */
@@ -129,6 +135,7 @@ int explore_main(int argc, char **argv, const struct scenario *list);
 
 const struct scenario *model_scenario(void); /* the one being run; anywhere */
 unsigned model_self(void);                   /* in a thread: its number */
+bool model_in_thread(void);                  /* else in the explorer: reset, conditions, check; anywhere */
 
 /* Names `bytes` at `p` in traces. From reset(); the string is borrowed. Anywhere. */
 void model_name(const volatile void *p, size_t bytes, const char *name);

@@ -38,6 +38,20 @@ static struct span span(const volatile void *p, size_t size)
         return (struct span){(uintptr_t)p, size};
 }
 
+/* Can another thread tell when it is done? (explore.h, STEPS) */
+static bool is_step(struct span where, enum ptl_model_order order)
+{
+        const struct model_region *r = ex.sc->steps;
+
+        if (!r)
+                return true;
+        if (order == PTL_MODEL_RELAXED)
+                return false;
+        while (r->bytes && !span_contains((struct span){(uintptr_t)r->at, r->bytes}, where))
+                r++;
+        return r->bytes;
+}
+
 uint64_t ptl_model_load(const volatile void *p, size_t size, enum ptl_model_order order)
 {
         struct span where = span(p, size);
@@ -48,6 +62,8 @@ uint64_t ptl_model_load(const volatile void *p, size_t size, enum ptl_model_orde
                         footprint_add(ex.looking, where);
                 return ex_memory_read(where);
         }
+        if (!is_step(where, order))
+                return ex_memory_read(where);
         return do_op((struct op){.kind = OP_LOAD, .where = where, .seq_cst = seq_cst});
 }
 
@@ -99,7 +115,7 @@ void ptl_model_store(volatile void *p, size_t size, uint64_t value, enum ptl_mod
 {
         struct span where = span(p, size);
 
-        if (!ex.in_thread) {
+        if (!ex.in_thread || !is_step(where, order)) {
                 memcpy((void *)where.at, &value, size);
                 return;
         }
@@ -117,11 +133,12 @@ void ptl_model_store(volatile void *p, size_t size, uint64_t value, enum ptl_mod
 static uint64_t modify(enum op_kind kind, struct span where, uint64_t value, uint64_t expected)
 {
         struct op op = {.kind = kind, .where = where, .value = value, .expected = expected};
+        bool divided = ex.in_thread && is_step(where, PTL_MODEL_SEQ_CST);
         uint64_t old;
 
-        if (ex.in_thread && !ex_mutated(ex.cur, MODEL_SPLIT_CAS))
+        if (divided && !ex_mutated(ex.cur, MODEL_SPLIT_CAS))
                 return do_op(op);
-        old = ex.in_thread ? do_op((struct op){.kind = OP_LOAD, .where = where})
+        old = divided ? do_op((struct op){.kind = OP_LOAD, .where = where})
                            : ex_memory_read(where);
         if (kind == OP_CAS && old != expected)
                 return old;
@@ -156,7 +173,7 @@ _Bool ptl_model_cas(volatile void *p, size_t size, uint64_t *expected, uint64_t 
 
 void ptl_model_fence(void)
 {
-        if (ex.in_thread && !ex_mutated(ex.cur, MODEL_DROP_FENCES))
+        if (ex.in_thread && !ex.sc->steps && !ex_mutated(ex.cur, MODEL_DROP_FENCES))
                 do_op((struct op){.kind = OP_FENCE});
 }
 
@@ -178,6 +195,8 @@ void ptl_model_pause(void)
 const struct scenario *model_scenario(void) { return ex.sc; }
 
 unsigned model_self(void) { return ex.cur; }
+
+bool model_in_thread(void) { return ex.in_thread; }
 
 void model_step(const char *what) { do_op((struct op){.kind = OP_STEP, .what = what}); }
 

@@ -56,6 +56,19 @@ static struct model_bounds bounds_for(const struct options *op, const struct sce
         return b;
 }
 
+/* A bound as it is printed; good until the next but one. */
+static const char *bound_text(unsigned bound)
+{
+        static char text[2][16];
+        static unsigned turn;
+
+        if (bound == MODEL_UNBOUNDED)
+                return "all";
+        turn = !turn;
+        snprintf(text[turn], sizeof text[turn], "%u", bound);
+        return text[turn];
+}
+
 static bool run_case(const struct options *op, const struct scenario *sc, unsigned number)
 {
         struct model_bounds b = bounds_for(op, sc);
@@ -64,9 +77,9 @@ static bool run_case(const struct options *op, const struct scenario *sc, unsign
 
         if (!o.ok)
                 printf("# %s\n", o.why);
-        printf("%sok %u - %s # %lu schedules, longest %u steps, %u preemptions, %u delays%s%s%s\n",
-               o.ok ? "" : "not ", number, sc->name, o.schedules, o.longest, o.bounds.preemptions,
-               o.bounds.delays, o.complete ? ", complete" : "",
+        printf("%sok %u - %s # %lu schedules, longest %u steps, %s preemptions, %s delays%s%s%s\n",
+               o.ok ? "" : "not ", number, sc->name, o.schedules, o.longest,
+               bound_text(o.bounds.preemptions), bound_text(o.bounds.delays), o.complete ? ", complete" : "",
                o.ok && sc->expect_failure ? ", fails as it should: " : "",
                o.ok && sc->expect_failure ? o.why : "");
         fflush(stdout);

@@ -47,10 +47,17 @@ static uint64_t hash_thread(uint64_t h, unsigned t)
         return it->killed && !it->dead ? h : hash_bytes(h, sp, (size_t)(end - sp));
 }
 
+/* What the bounds count is part of a state, and who runs: it may go on for nothing. Without bounds neither is. */
+static uint64_t hash_bounds(void)
+{
+        if (ex.most.preemptions == MODEL_UNBOUNDED && (ex.sc->memory == MODEL_SC || ex.most.delays == MODEL_UNBOUNDED))
+                return hash_word(0, ex.crashes);
+        return hash_word(ex.preemptions, (uint64_t)ex.delays << 32 | ex.crashes << 8 | ex.cur);
+}
+
 bool ex_been_here(void)
 {
-        uint64_t h =
-                hash_word(ex.preemptions, (uint64_t)ex.delays << 32 | ex.crashes << 8 | ex.cur);
+        uint64_t h = hash_bounds();
 
         if (!ex.sc->state || !COROUTINE_STACK_IS_VISIBLE || ex_replaying() || ex.tracing)
                 return false;

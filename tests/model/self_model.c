@@ -454,6 +454,39 @@ static void join_thread(unsigned self)
         model_check(s.inside != 2 || (ptl_load_relaxed(&s.x) && ptl_load_relaxed(&s.y)));
 }
 
+/* ---- what is a step: `arg` says that x is ---- */
+
+static const struct model_region flag_only[] = {
+        {&s.flag, sizeof s.flag},
+        {NULL,    0            }
+};
+static const struct model_region flag_and_x[] = {
+        {&s.flag, sizeof s.flag},
+        {&s.x,    sizeof s.x   },
+        {NULL,    0            }
+};
+
+static void coarse_thread(unsigned self)
+{
+        (void)self;
+        ptl_store_release(&s.flag, self);
+        ptl_store_release(&s.x, ptl_load_acquire(&s.x) + 1);
+}
+
+static bool coarse_check(void) { return ptl_load_relaxed(&s.x) == 2; }
+
+/* Relaxed accesses of what is a step are none either: a release store publishes them. */
+static void published_thread(unsigned self)
+{
+        if (self == 0) {
+                ptl_store_relaxed(&s.x, 1);
+                ptl_store_release(&s.flag, 1);
+                ptl_store_relaxed(&s.x, 2);
+        } else if (ptl_load_acquire(&s.flag)) {
+                model_check(ptl_load_relaxed(&s.x) == 2);
+        }
+}
+
 /* clang-format off */
 #define ALL              {MODEL_UNBOUNDED, MODEL_UNBOUNDED}
 #define COMPLETE         .quick = ALL, .deep = ALL
@@ -557,6 +590,14 @@ static const struct scenario cases[] = {
          .check = lock_is_free},
         {CASE("end_of_a_thread_shows_all_its_stores", 2), .memory = MODEL_PSO,
          .thread = join_thread, .crashes = 1, .may_crash = {[1] = true}, COMPLETE},
+        {CASE("what_is_no_step_is_undivided_with_the_step_before_it", 2), .memory = MODEL_SC, .thread = coarse_thread,
+         .check = coarse_check, .steps = flag_only, COMPLETE},
+        {CASE("what_is_a_step_is_divided", 2), .memory = MODEL_SC, .thread = coarse_thread, .check = coarse_check,
+         .steps = flag_and_x, FAILS},
+        {CASE("what_is_relaxed_is_no_step", 2), .memory = MODEL_SC, .thread = published_thread, .steps = flag_and_x,
+         COMPLETE},
+        {CASE("without_bounds_states_are_still_told_apart", 3), .memory = MODEL_SC, .thread = add_thread,
+         .check = add_check, .mutations = MODEL_SPLIT_CAS, .state = everything, .quick = ALL, .deep = ALL, FAILS},
         {.name = NULL},
 };
 /* clang-format on */
