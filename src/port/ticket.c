@@ -47,6 +47,14 @@ static void tidy(struct ptl_space *space)
         }
 }
 
+/* One of @granter's tickets was asked for: if it is dead that may have been its last, and nobody else comes by. Who
+ * looks at a link does not expect others' tickets to go; a death that makes it look tidies up behind it. */
+static void tidy_behind(struct ptl_space *space, const struct ptl_granter *granter)
+{
+        if (!granter->peer && !granter->used && !space->looking)
+                tidy(space);
+}
+
 static void attach(struct ptl_ticket *t, struct ptl_receiver *receiver)
 {
         t->receiver = receiver;
@@ -185,6 +193,8 @@ static int judge(struct ptl_peer *claimant, uint32_t right, struct ptl_granter *
         uncount(claimant->space, receiver, carries); /* the grant was counted before */
         /* The granter is told at the next look: nobody waits for that, and it may have to be woken, on the CPU of who
          * waits for this. */
+        if (good)
+                tidy_behind(claimant->space, granter);
         return r;
 }
 
@@ -559,6 +569,7 @@ struct ptl_receiver *ptl_ticket_take_own(const struct ptl_peer *from, const stru
         receiver = t->receiver;
         *ret_carries = t->carries;
         settle(granter, t);
+        tidy_behind(space, granter);
         return receiver;
 }
 
