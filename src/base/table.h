@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PTL_TABLE_CHUNK = 256 };
+#ifndef PTL_TABLE_CHUNK /* a model's tables are smaller than that */
+#define PTL_TABLE_CHUNK 256
+#endif
 
 struct ptl_table {
         char **chunks;
