@@ -30,6 +30,7 @@ struct plan {
         bool keeps;        /* C keeps what it gets; else gives each up, used or not */
         bool unused;       /* C does not send through it */
         bool has_one;      /* C has a right to the port already */
+        bool returns;      /* C sends each right back to A, which uses it and gives it up */
         bool destroys;     /* C frees its port with what lies in it */
         bool asks;         /* B asks for no senders */
         bool frees;        /* B frees its port */
@@ -45,12 +46,17 @@ static unsigned gives(void) { return plan()->gives ? plan()->gives : 1; }
 
 static struct {
         struct ptl_receiver *port, *told;        /* B's */
-        struct ptl_receiver *inbox;              /* C's */
+        struct ptl_receiver *inbox, *home;       /* C's; A's */
         ptl_port to_port[GIVES], to_inbox, own;  /* A's; C's own */
+        ptl_port to_home;                        /* C's */
         bool a_has, c_has;                       /* A's own right; C's own */
         bool freed, destroyed;
-        ptl_port sending;                        /* in the message that A is about to send */
+        ptl_port sending;                        /* in the message that A is about to send ... */
         bool moves;
+        ptl_port returning;                      /* ... and in C's; PTL_NULL: none */
+        unsigned returned, returned_living;      /* as `sent` and `living`, from C to A */
+        unsigned came, came_alive, a_held;       /* as `opened`, `alive` and `held`, at A */
+        unsigned a_used;
         unsigned sent, living;                   /* messages with rights: published; the right was alive then */
         unsigned opened, alive;                  /* ... opened by C; the right was alive then */
         unsigned held;                           /* rights C has not given up */
@@ -62,7 +68,8 @@ static struct {
 /* Has nobody who lives a right, or one in a message? */
 static bool none_has(void)
 {
-        bool a = s.a_has && !model_dead(A), c = (s.c_has || s.held || s.sent > s.opened) && !model_dead(C);
+        bool a = (s.a_has || s.a_held || s.returned > s.came) && !model_dead(A);
+        bool c = (s.c_has || s.held || s.sent > s.opened) && !model_dead(C);
 
         return !a && !(c && !s.destroyed);
 }
@@ -105,7 +112,11 @@ static bool lives(unsigned task, ptl_port name, unsigned rights)
 
 void spaces_published(unsigned task)
 {
-        if (task != A)
+        if (task == C && s.returning) {
+                s.returned++;
+                s.returned_living += lives(C, s.returning, PTL_RIGHT_SEND);
+        }
+        if (task != A || !s.sending)
                 return;
         s.sent++;
         s.living += lives(A, s.sending, PTL_RIGHT_SEND | PTL_RIGHT_SEND_ONCE);
@@ -125,11 +136,30 @@ static void granter(void)
                                   plan()->once ? PTL_MOVE_SEND_ONCE
                                   : moves      ? PTL_MOVE_SEND
                                                : PTL_COPY_SEND))
-                        return;
+                        break;
         }
+        s.sending = PTL_NULL;
         if (plan()->drops && s.a_has && lives(A, s.to_port[0], PTL_RIGHT_SEND)) {
                 s.a_has = false;
                 spaces_drop(s.to_port[0]);
+        }
+}
+
+static void take_at_granter(void)
+{
+        struct note note = {0};
+        ptl_port right;
+        uint32_t kind;
+
+        while (!s.sending && spaces_receive(s.home, &note, &right, &kind)) {
+                model_check(note.sender == C && note.number == s.came);
+                s.came++;
+                s.a_held++;
+                s.came_alive += lives(A, right, PTL_RIGHT_SEND);
+                if (send_or_wait(right, (struct note){A, s.a_used, B}, PTL_NULL, 0))
+                        s.a_used++;
+                s.a_held--;
+                spaces_drop(right);
         }
 }
 
@@ -146,9 +176,9 @@ static void take_at_owner(void)
                         s.unused_told++;
                         continue;
                 }
-                model_check(note.sender == C && note.tag == B);
-                model_check(note.number == s.arrived[C]);
-                s.arrived[C]++;
+                model_check(note.sender != B && note.tag == B);
+                model_check(note.number == s.arrived[note.sender]);
+                s.arrived[note.sender]++;
         }
 }
 
@@ -180,10 +210,16 @@ static void deal_with(ptl_port right)
         s.opened++;
         s.alive += living;
         s.held++;
-        if (!plan()->unused && living && send_or_wait(right, (struct note){C, s.used, B}, PTL_NULL, 0)) {
+        if (!plan()->unused && !plan()->returns && living && send_or_wait(right, (struct note){C, s.used, B}, PTL_NULL, 0)) {
                 s.used++;
                 s.held -= plan()->once;
                 living = !plan()->once;
+        }
+        if (plan()->returns) {
+                s.returning = right;
+                (void)!send_or_wait(s.to_home, (struct note){C, s.returned, 0}, right, PTL_COPY_SEND);
+                s.returning = PTL_NULL;
+                living = lives(C, right, PTL_RIGHT_SEND);
         }
         if (!plan()->keeps && living)
                 give_up(right);
@@ -216,6 +252,8 @@ static void go_on(unsigned self)
                 take_at_owner();
         else if (self == C)
                 take_at_grantee();
+        else if (plan()->returns)
+                take_at_granter();
 }
 
 static void thread(unsigned self)
@@ -277,6 +315,10 @@ static void reset(void)
         if (plan()->linked || plan()->has_one)
                 spaces_link(B, C);
         s.to_inbox = to_inbox();
+        if (plan()->returns) {
+                s.home = spaces_port(A);
+                s.to_home = spaces_grant(A, s.home, C);
+        }
         if (plan()->once)
                 grant_onces();
         else
@@ -307,19 +349,25 @@ static void check_given(void)
                 model_check(!s.alive && !s.arrived[C]); /* C's own right was not used for A */
         else if (!model_dead(B) && !s.freed && !gone)
                 model_check(s.alive == s.living);
+        if (model_dead(A))
+                return;
+        model_check(s.came == s.returned);
+        model_check(model_dead(B) || s.freed || s.came_alive == s.returned_living);
 }
 
 static void check_owner(void)
 {
         if (!plan()->frees && !model_dead(C))
                 model_check(s.arrived[C] == s.used);
+        if (!plan()->frees && !model_dead(A))
+                model_check(s.arrived[A] == s.a_used);
         if (!plan()->frees && plan()->once)
                 model_check(s.arrived[C] + s.unused_told == gives() || (!model_dead(A) && s.sent < gives()));
         if (!plan()->frees && plan()->asks)
                 model_check(s.no_senders == none_has());
         if (!plan()->frees && !plan()->once)
                 model_check(spaces_senders(B, s.port) ==
-                            (unsigned)(s.a_has && !model_dead(A)) + ((s.c_has || s.held) && !model_dead(C)));
+                            (unsigned)((s.a_has || s.a_held) && !model_dead(A)) + ((s.c_has || s.held) && !model_dead(C)));
 }
 
 static bool check(void)
@@ -358,6 +406,10 @@ static const struct scenario cases[] = {
         {CASE("no_senders_is_told_behind_the_last", .linked = true, .drops = true, .asks = true)},
         {LONG("no_senders_is_told_behind_the_last_of_two", .linked = true, .gives = 2, .drops = true, .asks = true)},
         {CASE("a_right_that_is_kept_is_a_sender", .linked = true, .moves = true, .asks = true, .keeps = true)},
+        {CASE("a_right_is_sent_back_to_who_has_it", .linked = true, .returns = true)},
+        {CASE("a_right_is_sent_back_to_who_gave_it_up", .linked = true, .returns = true, .moves = true, .asks = true)},
+        {LONG("a_right_is_sent_back_while_another_comes", .linked = true, .returns = true, .gives = 2, .drops = true,
+              .asks = true)},
         {CASE("a_send_once_right_is_handed_over", .linked = true, .once = true)},
         {CASE("a_send_once_right_that_nobody_uses_is_told", .linked = true, .once = true, .unused = true)},
         {CASE("a_message_with_a_right_is_destroyed", .linked = true, .destroys = true, .drops = true, .asks = true)},
@@ -390,7 +442,9 @@ static const struct scenario cases[] = {
         {LONG("rings_that_are_full_and_used_again_delay_and_lose_nothing", .linked = true, .gives = 2, .small = true,
               .drops = true, .asks = true)},
         {GROSS("any_of_three_dies_while_rings_are_full", .linked = true, .gives = 2, .small = true, .moves = true,
-              .asks = true), ANY_DIES},
+               .asks = true), ANY_DIES},
+        {GROSS("any_of_three_dies_while_a_right_is_sent_back", .linked = true, .returns = true, .moves = true,
+               .asks = true), ANY_DIES},
         {GROSS("any_two_die", .linked = true, .moves = true, .asks = true), TWO_DIE},
 
         {CASE("a_message_before_its_grant_is_refused", .linked = true, .without = SPACES_GIVE_FIRST), FAILS},

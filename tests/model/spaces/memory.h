@@ -10,7 +10,7 @@
 #include "explore.h"
 #include <stddef.h>
 
-enum { MEMORY_TASKS = 3, MEMORY_PEERS = 2, MEMORY_REGIONS = MEMORY_TASKS * (2 + 2 * MEMORY_PEERS) };
+enum { MEMORY_TASKS = 3, MEMORY_PEERS = 3 /* one may be begun anew with the dead */, MEMORY_REGIONS = MEMORY_TASKS * (2 + 2 * MEMORY_PEERS) };
 
 /* Whose arena it is now; MEMORY_TASKS: nobody's, but the explorer's. To be defined by who knows (spaces.c). */
 unsigned memory_owner(void);

@@ -461,6 +461,7 @@ static void settle_death(unsigned self, struct ptl_peer *p)
         world.settles[self] = true;
         ptl_peer_died(p);
         world.settles[self] = false;
+        world.made[number_of(p->link.identity.task)][self] = false; /* of a socket made later there is no other end */
         unlist(space, p);
         ptl_peer_unref(p);
         ptl_peer_unref(p);
