@@ -223,6 +223,30 @@ int ptl_region_import(struct ptl_peer *p, const struct ptl_frame_region *f, stru
 void ptl_region_forget(struct ptl_peer *p, uint32_t n) { (void)p, (void)n, (void)no_region(); }
 void ptl_region_number_free(struct ptl_peer *p, uint32_t n) { (void)p, (void)n, (void)no_region(); }
 void ptl_regions_drop(struct ptl_peer *p) { (void)p; }
+struct ptl_region *ptl_region_ref(struct ptl_region *r) { return no_region(), r; }
+int ptl_region_wrap(int fd, void *data, size_t size, struct ptl_region **ret)
+{
+        return (void)fd, (void)data, (void)size, (void)ret, no_region();
+}
+void ptl_regions_unexport(struct ptl_peer *p, const struct ptl_frame_region *f, uint32_t n)
+{
+        (void)p, (void)f, (void)n, (void)no_region();
+}
+int ptl_memory_create(size_t size, int *ret_fd, void **ret) { return (void)size, (void)ret_fd, (void)ret, no_region(); }
+int ptl_memory_attach(int fd, size_t size, bool frozen, void **ret)
+{
+        return (void)fd, (void)size, (void)frozen, (void)ret, no_region();
+}
+void ptl_memory_unmap(void *data, size_t size) { (void)data, (void)size; }
+
+/* --- stand-ins: blocks; messages are small --- */
+
+int ptl_link_block_reserve(struct ptl_link *link, size_t size)
+{
+        model_fail("a block");
+        return (void)link, (void)size, PTL_E_LOST;
+}
+void ptl_block_cancel(struct ptl_peer *peer, int slot) { (void)peer, (void)slot; }
 
 /* --- stand-ins: the rest of task/, and of base/ --- */
 
@@ -421,6 +445,9 @@ static void read_ring(unsigned self, unsigned other, struct ptl_peer *p)
         if (blind)
                 close_eyes(space, p, false);
         flush(self, other, p);
+        for (struct ptl_peer *q = space->peers; q; q = q->next) /* the look of wait.c */
+                if (ptl_control_is_pending(q))
+                        flush(self, number_of(q->link.identity.task), q);
         if (space->parked)
                 ptl_tickets_look_again(space, p->link.identity.task);
 }
