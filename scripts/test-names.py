@@ -8,8 +8,11 @@ A test that speaks TAP counts once for each of its cases, and once more as faile
 without a failed case (killed, or fewer cases than planned). Any other test is one case. What a failed
 program said of itself (`# ...` on stderr) follows its failures. The last line
 says `N passed, N failed`, with `, N skipped` if any were; the exit status is 1 if any failed or none ran.
+
+MUST_RUN, a regular expression: what programs of such names skip has failed (.ci/run sets it).
 """
 import json
+import os
 import re
 import sys
 
@@ -17,7 +20,18 @@ CASE = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*([^#]*?)\s*(#\s*(?:skip|todo)\b.*)
 
 REMARKS = 12  # lines of a failed program's stderr
 
+MUST_RUN = re.compile(os.environ.get("MUST_RUN") or "$^")
+
 passed, failed, skipped = [], [], []
+
+
+def skip(program, case):
+    if MUST_RUN.match(program):
+        failed.append(f"{program}: {case} (skipped, and must run)")
+    else:
+        skipped.append(case)
+
+
 with open(sys.argv[1], encoding="utf-8") as log:
     tests = [json.loads(line) for line in log if line.strip()]
 for test in tests:
@@ -27,7 +41,7 @@ for test in tests:
     before = len(failed)
     for m in cases:
         if m.group(3):
-            skipped.append(m.group(2))
+            skip(name, m.group(2))
         elif m.group(1):
             failed.append(f"{name}: {m.group(2)}")
             bad += 1
@@ -39,7 +53,7 @@ for test in tests:
             passed.append(name)
     elif result == "SKIP":
         if not cases:
-            skipped.append(name)
+            skip(name, name)
     elif not bad:
         failed.append(f"{name}: {result.lower()}")
     if len(failed) > before:
